@@ -1,0 +1,338 @@
+//! What all AWS calls share: one SDK configuration, a time limit for each call, and what a failed
+//! call means to an operator.
+
+use std::{error::Error as StdError, future::Future, time::Duration};
+
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_kms::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::text;
+
+/// How long one attempt of a call may take. KMS and SNS answer these calls in tens of
+/// milliseconds, the disconnect itself included: it goes on after the answer.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Loads the SDK configuration that both clients are built from, with explicit limits: the SDK's
+/// own default is a connect timeout and nothing else
+/// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
+///
+/// The [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
+pub async fn sdk_config(region: &str) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.to_owned()))
+        .timeout_config(timeouts())
+        .retry_config(retries());
+    // Shows in CloudTrail's userAgent which program made the call.
+    if let Ok(name) = AppName::new(env!("CARGO_PKG_NAME")) {
+        loader = loader.app_name(name);
+    }
+    loader.load().await
+}
+
+/// The limits of every call: connect, one attempt, and all attempts together.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(Duration::from_secs(20))
+        .build()
+}
+
+/// Five attempts with short pauses: a kill switch should not give up after the SDK's three.
+#[must_use]
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(5)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(5))
+}
+
+/// The AWS operations that the function calls. It has no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// `kms:DisconnectCustomKeyStore`
+    DisconnectCustomKeyStore,
+    /// `kms:DescribeCustomKeyStores`
+    DescribeCustomKeyStores,
+    /// `kms:DescribeKey`
+    DescribeKey,
+    /// `sns:GetTopicAttributes`
+    GetTopicAttributes,
+    /// `sns:Publish`
+    Publish,
+}
+
+impl Operation {
+    /// The IAM action, which is also how messages name the call.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::DisconnectCustomKeyStore => "kms:DisconnectCustomKeyStore",
+            Self::DescribeCustomKeyStores => "kms:DescribeCustomKeyStores",
+            Self::DescribeKey => "kms:DescribeKey",
+            Self::GetTopicAttributes => "sns:GetTopicAttributes",
+            Self::Publish => "sns:Publish",
+        }
+    }
+}
+
+/// What a failed call means for what is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There is no such key store or topic in this account and Region.
+    NotFound,
+    /// The caller may not do this, or its credentials were not accepted.
+    Denied,
+    /// The key store's state does not allow the call.
+    InvalidState,
+    /// Throttled, a fault of the service, or no usable answer: another try may succeed.
+    Unavailable,
+    /// Anything else: another try would end the same way.
+    Other,
+}
+
+/// A call that failed, with everything that an operator or AWS Support will ask for.
+#[derive(Debug, thiserror::Error)]
+#[error("{} failed with {code}: {message}", .operation.action())]
+pub struct CallError {
+    /// The call.
+    pub operation: Operation,
+    /// What the failure means.
+    pub cause: Cause,
+    /// The service's error code; `Timeout`, `ConnectionFailed`, `UnusableAnswer` or `NotSent` where
+    /// no service answered.
+    pub code: String,
+    /// The service's message, cut to 1,024 characters.
+    pub message: String,
+    /// AWS's ID of the request, if it answered.
+    pub aws_request_id: Option<String>,
+    /// The SDK's error, whole.
+    #[source]
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl CallError {
+    /// Takes apart what the SDK says of a failed call.
+    pub fn new<E>(operation: Operation, error: SdkError<E>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+        SdkError<E>: RequestId,
+    {
+        let (cause, code) = match &error {
+            SdkError::ServiceError(answer) => {
+                let code = answer.err().code().unwrap_or("Unknown");
+                (cause_of(code, answer.raw().status().as_u16()), code)
+            }
+            SdkError::TimeoutError(_) => (Cause::Unavailable, "Timeout"),
+            SdkError::DispatchFailure(_) => (Cause::Unavailable, "ConnectionFailed"),
+            SdkError::ResponseError(_) => (Cause::Unavailable, "UnusableAnswer"),
+            // `SdkError` is non-exhaustive. What remains today is a request that was never sent.
+            _ => (Cause::Other, "NotSent"),
+        };
+        let said = error.message().map_or_else(|| chain(&error), str::to_owned);
+        Self {
+            operation,
+            cause,
+            code: text::cut(code, 128),
+            message: text::cut(&said, 1024),
+            aws_request_id: error.request_id().map(|id| text::cut(id, 128)),
+            source: Some(Box::new(error)),
+        }
+    }
+
+    /// An answer that came and does not say what it must.
+    #[must_use]
+    pub fn unusable(operation: Operation, message: &str) -> Self {
+        Self::local(operation, "UnusableAnswer", message)
+    }
+
+    /// A call that broke off inside the SDK.
+    #[must_use]
+    pub fn panicked(operation: Operation, message: &str) -> Self {
+        Self {
+            cause: Cause::Other,
+            ..Self::local(operation, "Panic", message)
+        }
+    }
+
+    fn out_of_time(operation: Operation) -> Self {
+        Self::local(
+            operation,
+            "Timeout",
+            "no answer within the time that the invocation had left for it",
+        )
+    }
+
+    fn local(operation: Operation, code: &str, message: &str) -> Self {
+        Self {
+            operation,
+            cause: Cause::Unavailable,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            aws_request_id: None,
+            source: None,
+        }
+    }
+
+    /// What an operator should look at.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let action = self.operation.action();
+        match (self.cause, self.operation) {
+            (Cause::Denied, _) if self.code.starts_with("AccessDenied") || self.code == "AuthorizationError" => {
+                format!("the role lacks {action}, or a service control or resource policy denies it")
+            }
+            (Cause::Denied, Operation::Publish) if self.code.starts_with("KMS") => {
+                "the role may not use the KMS key that encrypts the topic: allow kms:GenerateDataKey and \
+                 kms:Decrypt in the key's policy and in the role"
+                    .into()
+            }
+            (Cause::Denied, _) => format!("the function's credentials were not accepted for {action}"),
+            (Cause::NotFound, Operation::Publish | Operation::GetTopicAttributes) => {
+                "there is no such topic: correct TOPIC_ARN or create the topic".into()
+            }
+            (Cause::NotFound, Operation::DescribeKey) => {
+                "the KMS key of the topic does not exist: SNS cannot deliver with it".into()
+            }
+            (Cause::NotFound, _) => {
+                "no such custom key store in this account and Region: compare the ID and the Region with \
+                 `aws kms describe-custom-key-stores`"
+                    .into()
+            }
+            (Cause::InvalidState, _) => {
+                "the key store's state does not allow this: read it with `aws kms describe-custom-key-stores`".into()
+            }
+            (Cause::Unavailable, _) => format!(
+                "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \
+                 VPC, at its endpoints and security groups; then send the event again"
+            ),
+            (Cause::Other, _) => format!("another try of {action} would end the same way: act on the message"),
+        }
+    }
+}
+
+/// Makes one SDK call, which may retry inside, and stops waiting for it at `until`.
+///
+/// # Errors
+/// [`CallError`] if the call failed or `until` came first.
+pub async fn call<T, E>(
+    operation: Operation,
+    until: Instant,
+    request: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<T, CallError>
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    SdkError<E>: RequestId,
+{
+    match timeout_at(until, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(CallError::new(operation, error)),
+        Err(_) => Err(CallError::out_of_time(operation)),
+    }
+}
+
+/// Sorts an error code. Most are in no model: `AccessDeniedException` and `ThrottlingException`
+/// arrive as `Unhandled` in the SDK's enums, so the code is the one thing to go by
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
+fn cause_of(code: &str, status: u16) -> Cause {
+    match code {
+        "CustomKeyStoreNotFoundException" | "NotFoundException" | "NotFound" => Cause::NotFound,
+        "CustomKeyStoreInvalidStateException" => Cause::InvalidState,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AuthorizationError"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "IncompleteSignature"
+        | "InvalidClientTokenId"
+        | "InvalidSecurity"
+        | "InvalidSignatureException"
+        | "KMSAccessDenied"
+        | "KMSOptInRequired"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => Cause::Denied,
+        "DependencyTimeoutException"
+        | "InternalError"
+        | "InternalFailure"
+        | "KMSInternalException"
+        | "KMSThrottling"
+        | "RequestLimitExceeded"
+        | "RequestTimeout"
+        | "ServiceUnavailable"
+        | "Throttled"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException" => Cause::Unavailable,
+        _ => match status {
+            401 | 403 => Cause::Denied,
+            408 | 429 | 500..=599 => Cause::Unavailable,
+            _ => Cause::Other,
+        },
+    }
+}
+
+/// An error and what caused it, each once: the SDK's own `Display` stops at "dispatch failure".
+fn chain(error: &dyn StdError) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_told = cause.to_string();
+        if !told.ends_with(&cause_told) {
+            told = format!("{told}: {cause_told}");
+        }
+        next = cause.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_no_model_lists_are_sorted_by_name_and_then_by_status() {
+        for (code, status, cause) in [
+            ("CustomKeyStoreNotFoundException", 400, Cause::NotFound),
+            (
+                "CustomKeyStoreInvalidStateException",
+                400,
+                Cause::InvalidState,
+            ),
+            ("AccessDeniedException", 400, Cause::Denied),
+            ("ExpiredTokenException", 400, Cause::Denied),
+            ("ThrottlingException", 400, Cause::Unavailable),
+            ("KMSInternalException", 500, Cause::Unavailable),
+            ("KMSThrottling", 400, Cause::Unavailable),
+            ("ValidationException", 400, Cause::Other),
+            ("KMSInvalidState", 400, Cause::Other),
+            ("Unknown", 403, Cause::Denied),
+            ("Unknown", 503, Cause::Unavailable),
+            ("Unknown", 418, Cause::Other),
+        ] {
+            assert_eq!(cause_of(code, status), cause, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn advice_names_the_permission_that_lacks() {
+        let mut error = CallError::unusable(Operation::DisconnectCustomKeyStore, "no");
+        error.cause = Cause::Denied;
+        error.code = "AccessDeniedException".into();
+        assert!(
+            error
+                .advice()
+                .starts_with("the role lacks kms:DisconnectCustomKeyStore")
+        );
+    }
+}

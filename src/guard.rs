@@ -1,0 +1,76 @@
+//! The guard: lets through only key stores on the allow-list.
+//!
+//! It is the only fence there is. IAM cannot scope the custom key store actions to one store: they
+//! take no resource but `*`
+//! (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>).
+
+use std::collections::BTreeSet;
+
+use crate::ids::KeyStoreId;
+
+/// The key stores that may be disconnected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowList {
+    /// Every key store of the account and Region (`*`).
+    Any,
+    /// These and no others; never empty.
+    These(BTreeSet<KeyStoreId>),
+}
+
+/// A key store that has passed the guard. Only [`AllowList::clear`] makes one,
+/// and [`crate::disconnect`] takes nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target(KeyStoreId);
+
+impl Target {
+    /// The ID that was cleared.
+    #[must_use]
+    pub fn id(&self) -> &KeyStoreId {
+        &self.0
+    }
+}
+
+impl AllowList {
+    /// Clears a key store for disconnection. IDs are compared to the letter.
+    ///
+    /// # Errors
+    /// [`NotAllowed`] if the ID is not on the list.
+    pub fn clear(&self, id: &KeyStoreId) -> Result<Target, NotAllowed> {
+        match self {
+            Self::Any => Ok(Target(id.clone())),
+            Self::These(ids) if ids.contains(id) => Ok(Target(id.clone())),
+            Self::These(_) => Err(NotAllowed(id.clone())),
+        }
+    }
+}
+
+/// The event names a key store that this function may not disconnect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("custom key store {0} is not in ALLOWED_KEY_STORE_IDS")]
+pub struct NotAllowed(pub KeyStoreId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> KeyStoreId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_a_listed_id_is_cleared_and_case_counts() {
+        let list = AllowList::These(BTreeSet::from([id("cks-1"), id("cks-2")]));
+        assert_eq!(list.clear(&id("cks-2")).unwrap().id(), &id("cks-2"));
+        for stranger in ["cks-3", "CKS-1", "cks-", "cks-11", "*"] {
+            assert_eq!(list.clear(&id(stranger)), Err(NotAllowed(id(stranger))));
+        }
+    }
+
+    #[test]
+    fn a_star_clears_any_id() {
+        assert_eq!(
+            AllowList::Any.clear(&id("cks-9")).unwrap().id(),
+            &id("cks-9")
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! One invocation: the whole path, from the payload to the result.
+
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration, time::SystemTime};
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use crate::{
+    App,
+    aws::{CallError, Operation},
+    budget::{Budget, share},
+    disconnect::{End, Progress, Run},
+    error::Error,
+    event::{self, Asks},
+    guard::Target,
+    ids::Place,
+    logging, notice,
+    outcome::{Failure, Outcome, Verification},
+    report::{Origin, Report},
+    self_check::self_check,
+    text,
+};
+
+/// How long the early notice may hold up the verification.
+const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the self-check of a dry run may take.
+const SELF_CHECK_LIMIT: Duration = Duration::from_secs(10);
+
+/// One invocation, as Lambda delivered it.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The event, as text.
+    pub payload: String,
+    /// Lambda's request ID.
+    pub request_id: String,
+    /// The function's own ARN, which says whose account this is.
+    pub function_arn: String,
+    /// When it started, by the wall clock.
+    pub started_at: SystemTime,
+    /// When Lambda ends it.
+    pub deadline: Instant,
+}
+
+/// Handles one invocation. Every path through here ends in a log line and a notice.
+///
+/// # Errors
+/// [`Error`], by the outcome: Lambda tries an asynchronous event again after it.
+pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> {
+    let started = Instant::now();
+    let budget = Budget::new(started, invocation.deadline);
+    let own = Place {
+        region: Some(app.config.region.clone()),
+        ..Place::of_arn(&invocation.function_arn)
+    };
+    let mut origin = Origin::new(&app.config, &invocation, started);
+    let mut progress = Progress::default();
+    let run = decide(
+        app,
+        &invocation.payload,
+        &own,
+        budget,
+        &mut origin,
+        &mut progress,
+    );
+    let outcome = match caught(run).await {
+        Ok(outcome) => outcome,
+        Err(panic) => Outcome::Failed(Failure::Panic(panic)),
+    };
+    let report = Report::new(&origin, &progress, &outcome);
+    logging::summary(&report);
+    let notice = send(app, &report, budget.report_until).await;
+    outcome.into_result(&report.message)?;
+    match notice {
+        Ok(()) => Ok(report),
+        Err(source) => Err(Error::Publish {
+            report: report.to_json(),
+            source,
+        }),
+    }
+}
+
+/// Event → request → guard, and then the run or the dry run.
+async fn decide(
+    app: &App,
+    payload: &str,
+    own: &Place,
+    budget: Budget,
+    origin: &mut Origin,
+    progress: &mut Progress,
+) -> Outcome {
+    let event = event::read(payload, own);
+    origin.tell(&event);
+    let target = match event.asks {
+        Asks::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
+        Asks::Refused { error, .. } => return Outcome::Refused(error.into()),
+    };
+    match target {
+        Err(not_allowed) => Outcome::Refused(not_allowed.into()),
+        Ok(target) if origin.dry_run => look(app, &target, budget, progress).await,
+        Ok(target) => act(app, &target, budget, origin, progress).await,
+    }
+}
+
+/// The dry run: reads the state, and checks whether a run and its notice would work.
+async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
+    let check_until = share(Instant::now(), budget.work_until, (1, 1), SELF_CHECK_LIMIT);
+    let (read, findings) = tokio::join!(
+        progress.read(&app.kms, target, budget.work_until),
+        self_check(app, check_until)
+    );
+    let outcome = match read {
+        Ok(_) => Outcome::DryRun,
+        Err(error) => Outcome::Failed(error.into()),
+    };
+    progress.findings = findings;
+    outcome
+}
+
+/// The run: disconnects and verifies, and says so early if that takes its time.
+async fn act(
+    app: &App,
+    target: &Target,
+    budget: Budget,
+    origin: &Origin,
+    progress: &mut Progress,
+) -> Outcome {
+    let run = Run {
+        kms: &app.kms,
+        target,
+        until: budget.work_until,
+        jitter: fastrand::Rng::new(),
+    };
+    let not_yet = async |progress: &Progress| {
+        let early = Report::new(
+            origin,
+            progress,
+            &Outcome::Disconnecting(Verification::GoesOn),
+        );
+        warn!(requestId = origin.request_id, "{}", early.message);
+        let until = share(
+            Instant::now(),
+            budget.work_until,
+            (1, 2),
+            EARLY_NOTICE_LIMIT,
+        );
+        // A failure is in the log; the final notice comes all the same.
+        let _ = send(app, &early, until).await;
+    };
+    match run.disconnect(progress, not_yet).await {
+        End::Disconnected { already: false } => Outcome::Disconnected,
+        End::Disconnected { already: true } => Outcome::AlreadyDisconnected,
+        End::NotVerified(error) => Outcome::Disconnecting(Verification::Ended(error)),
+        End::Failed(error) => Outcome::Failed(error.into()),
+    }
+}
+
+/// Publishes a notice, and logs how that went. A panic in it is a failed notice: what was done has
+/// been logged, and is still returned.
+async fn send(app: &App, report: &Report, until: Instant) -> Result<(), CallError> {
+    let published = caught(notice::publish(&app.sns, &app.config.topic, report, until)).await;
+    let request_id = report.request_id.as_deref();
+    match published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic))) {
+        Ok(message_id) => {
+            debug!(
+                requestId = request_id,
+                messageId = message_id,
+                "The notice is published."
+            );
+            Ok(())
+        }
+        Err(error) => {
+            error!(
+                requestId = request_id,
+                error.code = error.code,
+                error.awsRequestId = error.aws_request_id,
+                error.advice = error.advice(),
+                "The notice of {} could not be sent: {error}",
+                report.outcome
+            );
+            Err(error)
+        }
+    }
+}
+
+/// Runs a future to its end or to its panic, whose message it returns.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    // Unwind safe: what the future shares with us are counters and the last state read, each of
+    // them whole at any await point.
+    AssertUnwindSafe(future)
+        .catch_unwind()
+        .await
+        .map_err(|panic| text::cut(panic_message(panic.as_ref()), 1024))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}

@@ -1,0 +1,82 @@
+//! Init: what happens once, before the first invocation. It builds the [`App`], runs the self-check,
+//! and reports a configuration that the function cannot work with.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::Region;
+use aws_sdk_sns::config::Builder;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::{
+    App, aws,
+    config::{Config, InvalidConfiguration},
+    disconnect::Progress,
+    error::Error,
+    event::{Trigger, TriggerType},
+    ids::TopicArn,
+    logging, notice,
+    outcome::Outcome,
+    report::{Origin, Report},
+    self_check::self_check,
+};
+
+/// Lambda gives Init 10 s and then starts over
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
+const SELF_CHECK_LIMIT: Duration = Duration::from_secs(2);
+const NOTICE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Reads the configuration through `lookup`, builds the clients and runs the self-check. `now` is the
+/// wall clock's.
+///
+/// # Errors
+/// [`Error::Configuration`], which has then been logged, and published if the topic is known.
+pub async fn init(lookup: impl Fn(&str) -> Option<String>, now: SystemTime) -> Result<App, Error> {
+    let config = match Config::from_lookup(lookup) {
+        Ok(config) => config,
+        Err(invalid) => return Err(report(invalid, now).await),
+    };
+    let sdk = aws::sdk_config(&config.region).await;
+    let app = App {
+        kms: aws_sdk_kms::Client::new(&sdk),
+        sns: sns_client(&sdk, &config.topic),
+        config,
+    };
+    for finding in self_check(&app, Instant::now() + SELF_CHECK_LIMIT).await {
+        warn!("{finding}");
+    }
+    Ok(app)
+}
+
+/// SNS takes a `Publish` only in the topic's own Region.
+fn sns_client(sdk: &aws_config::SdkConfig, topic: &TopicArn) -> aws_sdk_sns::Client {
+    let region = Region::new(topic.region().to_owned());
+    aws_sdk_sns::Client::from_conf(Builder::from(sdk).region(region).build())
+}
+
+/// The event that started this Init will not be acted on, so somebody must know.
+async fn report(invalid: InvalidConfiguration, now: SystemTime) -> Error {
+    let origin = Origin {
+        trigger: Trigger::of(TriggerType::Unrecognised),
+        key_store_id: None,
+        reason: None,
+        requested_by: None,
+        dry_run: false,
+        region: invalid.region.clone(),
+        request_id: None,
+        started_at: now,
+        started: Instant::now(),
+    };
+    let outcome = Outcome::Refused(invalid.clone().into());
+    let report = Report::new(&origin, &Progress::default(), &outcome);
+    logging::summary(&report);
+    if let Some(topic) = &invalid.topic {
+        let sdk = aws::sdk_config(topic.region()).await;
+        let sns = sns_client(&sdk, topic);
+        let published = notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT).await;
+        if let Err(error) = published {
+            error!("The notice of the invalid configuration could not be sent: {error}");
+        }
+    }
+    Error::Configuration(invalid)
+}

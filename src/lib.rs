@@ -1,0 +1,47 @@
+//! An AWS Lambda function that disconnects an AWS KMS custom key store, verifies it and reports it.
+//!
+//! The one path, a module a step:
+//!
+//! ```text
+//! runtime → handler ─┬→ event       payload → what triggered it, which key store, act or not
+//!                    ├→ guard       the allow-list
+//!                    ├→ disconnect  act, then read back until DISCONNECTED or the budget ends
+//!                    ├→ outcome     one value
+//!                    └→ report      the outcome's one wire form: response, log line (logging), notice
+//! ```
+//!
+//! `config` is read once, before it; `self_check` runs in Init and in dry runs; `aws`, `kms`, `budget`,
+//! `ids`, `json`, `text`, `message` and `error` are what the steps are written in. No module here reads
+//! the environment or the wall clock: `main` passes both in.
+
+pub mod aws;
+pub mod budget;
+pub mod config;
+pub mod disconnect;
+pub mod error;
+pub mod event;
+pub mod guard;
+pub mod handler;
+pub mod ids;
+pub mod init;
+pub mod json;
+pub mod kms;
+pub mod logging;
+mod message;
+pub mod notice;
+pub mod outcome;
+pub mod report;
+pub mod runtime;
+pub mod self_check;
+pub mod text;
+
+/// What every invocation is handled with. It holds nothing that one invocation leaves for the next.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// What the function was deployed with.
+    pub config: config::Config,
+    /// KMS in the function's Region.
+    pub kms: aws_sdk_kms::Client,
+    /// SNS in the topic's Region.
+    pub sns: aws_sdk_sns::Client,
+}

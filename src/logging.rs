@@ -1,0 +1,194 @@
+//! The log: one line an event on standard output, as JSON or as text.
+//!
+//! The runtime's own subscriber is not used. It writes no `timestamp`, and without one Lambda files
+//! every line as `INFO`, so that with a log level of `WARN` an error would be dropped
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); it lets
+//! `RUST_LOG` win over `AWS_LAMBDA_LOG_LEVEL`; and it nests the fields.
+
+use std::{fmt, time::SystemTime};
+
+use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+use serde_json::{Map, Value};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+};
+
+use crate::{outcome::Severity, report::Report};
+
+/// The field of the summary line that holds the report, which the line takes apart again.
+const REPORT: &str = "report";
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    level: LevelFilter,
+    json: bool,
+}
+
+impl Settings {
+    /// Takes `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` as Lambda sets them. `FATAL`, which
+    /// tracing does not have, logs as `ERROR`. Without a level, or with one that is none, `INFO`.
+    #[must_use]
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let level = lookup("AWS_LAMBDA_LOG_LEVEL")
+            .unwrap_or_default()
+            .to_ascii_uppercase();
+        let level = match level.as_str() {
+            "TRACE" => LevelFilter::TRACE,
+            "DEBUG" => LevelFilter::DEBUG,
+            "WARN" => LevelFilter::WARN,
+            "ERROR" | "FATAL" => LevelFilter::ERROR,
+            _ => LevelFilter::INFO,
+        };
+        let format = lookup("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
+        Self {
+            level,
+            json: format.eq_ignore_ascii_case("JSON"),
+        }
+    }
+}
+
+/// Builds the subscriber. `clock` gives the lines their time, and `writer` takes them.
+pub fn subscriber<W>(
+    settings: Settings,
+    clock: fn() -> SystemTime,
+    writer: W,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(Lines {
+            json: settings.json,
+            clock,
+        })
+        .with_writer(writer);
+    tracing_subscriber::registry().with(lines.with_filter(filter(settings.level)))
+}
+
+/// Below `WARN`, the SDK and the runtime log what they send and receive: the event, and the proxy's
+/// URI in the answer of KMS. So their lines are held at `WARN` whatever the level is.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        // It logs the error that we return, which the summary line has said.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
+}
+
+/// Writes the summary line of an invocation: the report's fields, flat, at the outcome's level.
+pub(crate) fn summary(report: &Report) {
+    let fields = report.to_json();
+    match report.severity {
+        Severity::Info => tracing::info!(report = fields),
+        Severity::Warning => tracing::warn!(report = fields),
+        Severity::Error | Severity::Critical => tracing::error!(report = fields),
+    }
+}
+
+/// One line an event.
+struct Lines {
+    json: bool,
+    clock: fn() -> SystemTime,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let timestamp = DateTime::from((self.clock)())
+            .fmt(DateTimeFormat::DateTime)
+            .unwrap_or_default();
+        let level = *event.metadata().level();
+        if self.json {
+            writeln!(writer, "{}", fields.json(timestamp, level))
+        } else {
+            writeln!(writer, "{}", fields.text(&timestamp, level))
+        }
+    }
+}
+
+/// The fields of an event, in alphabetical order, nothing nested.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn json(mut self, timestamp: String, level: Level) -> Value {
+        self.0.insert("timestamp".into(), timestamp.into());
+        self.0.insert("level".into(), level.as_str().into());
+        Value::Object(self.0)
+    }
+
+    /// `TIME LEVEL message name=value …`, each value as JSON, which keeps it on the line.
+    fn text(mut self, timestamp: &str, level: Level) -> String {
+        let message = self.0.remove("message").unwrap_or_default();
+        let mut line = format!("{timestamp} {level} {message}");
+        for (name, value) in &self.0 {
+            line = format!("{line} {name}={value}");
+        }
+        line
+    }
+
+    fn add(&mut self, name: &str, value: Value) {
+        match value {
+            Value::Object(nested) => {
+                for (inner, value) in nested {
+                    self.add(&format!("{name}.{inner}"), value);
+                }
+            }
+            flat => {
+                self.0.insert(name.to_owned(), flat);
+            }
+        }
+    }
+
+    fn add_report(&mut self, report: &str) {
+        if let Ok(Value::Object(fields)) = serde_json::from_str(report) {
+            for (name, value) in fields {
+                self.add(&name, value);
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            REPORT => self.add_report(value),
+            name => self.add(name, value.into()),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field.name(), format!("{value:?}").into());
+    }
+}

@@ -1,0 +1,31 @@
+//! The Lambda function's process: it reads the environment and the wall clock, and wires the rest.
+
+use std::{process::ExitCode, time::SystemTime};
+
+use disconnect_custom_key_store::{init::init, logging, runtime};
+
+/// Runs the function until Lambda ends the process.
+///
+/// One thread is enough: an invocation does one thing after another, and there is one at a time.
+#[tokio::main(flavor = "current_thread")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment and the clock"
+)]
+pub async fn main() -> ExitCode {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let clock = SystemTime::now;
+    let settings = logging::Settings::from_lookup(lookup);
+    let subscriber = logging::subscriber(settings, clock, std::io::stdout);
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        eprintln!("A log subscriber is set already; this process logs through that one.");
+    }
+    let ended = match init(lookup, clock()).await {
+        Ok(app) => runtime::run(&app, clock).await,
+        Err(error) => runtime::fail_init(&error.into()).await,
+    };
+    if let Err(error) = ended {
+        tracing::error!("The Lambda Runtime API cannot be used: {error}");
+    }
+    ExitCode::FAILURE
+}

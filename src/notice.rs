@@ -1,0 +1,146 @@
+//! The notice: report → SNS.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_sns::{Client, types::MessageAttributeValue};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{
+    aws::{CallError, Cause, Operation, call},
+    ids::TopicArn,
+    report::Report,
+};
+
+/// SNS takes a subject of less than 100 characters
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+const SUBJECT_LIMIT: usize = 99;
+
+/// Between tries of a publish that SNS did not take. The SDK's own retries come before it.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Publishes the report, and tries until `until` as long as another try may succeed. Returns the ID
+/// that SNS gave the message.
+///
+/// # Errors
+/// [`CallError`] if SNS refused the message or time ran out.
+pub async fn publish(
+    sns: &Client,
+    topic: &TopicArn,
+    report: &Report,
+    until: Instant,
+) -> Result<String, CallError> {
+    loop {
+        let error = match try_publish(sns, topic, report, until).await {
+            Ok(message_id) => return Ok(message_id),
+            Err(error) => error,
+        };
+        let again =
+            error.cause == Cause::Unavailable && timeout_at(until, sleep(PAUSE)).await.is_ok();
+        if !again {
+            return Err(error);
+        }
+    }
+}
+
+async fn try_publish(
+    sns: &Client,
+    topic: &TopicArn,
+    report: &Report,
+    until: Instant,
+) -> Result<String, CallError> {
+    let (group, deduplication) = if topic.is_fifo() {
+        (Some(group(report)), Some(deduplication_id(report)))
+    } else {
+        (None, None)
+    };
+    let request = sns
+        .publish()
+        .topic_arn(topic.as_str())
+        .subject(subject(report))
+        .message(body(report))
+        .set_message_attributes(Some(attributes(report)))
+        .set_message_group_id(group)
+        .set_message_deduplication_id(deduplication)
+        .send();
+    let answer = call(Operation::Publish, until, request).await?;
+    Ok(answer.message_id().unwrap_or_default().to_owned())
+}
+
+/// Plain text with attributes, not `MessageStructure=json`: SNS drops the attributes there
+/// (<https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>).
+fn body(report: &Report) -> String {
+    serde_json::to_string_pretty(report).unwrap_or_else(|_| report.message.clone())
+}
+
+fn subject(report: &Report) -> String {
+    let early = if report.is_final { "" } else { " (not final)" };
+    let dry_run = if report.dry_run && report.outcome != "DRY_RUN" {
+        " (dry run)"
+    } else {
+        ""
+    };
+    let store = match (&report.custom_key_store_id, &report.custom_key_store_name) {
+        (Some(id), Some(name)) => format!("{id} ({name})"),
+        (Some(id), None) => id.to_string(),
+        (None, _) => "no key store".into(),
+    };
+    let region = report.region.as_deref().unwrap_or_default();
+    let subject = format!(
+        "{}: {}{early}{dry_run}: {store} {region}",
+        report.severity.as_str(),
+        report.outcome
+    );
+    ascii(subject.trim_end(), SUBJECT_LIMIT)
+}
+
+/// Printable ASCII of at most `limit` characters; what is not becomes a question mark.
+fn ascii(text: &str, limit: usize) -> String {
+    let printable = |c: char| {
+        if c == ' ' || c.is_ascii_graphic() {
+            c
+        } else {
+            '?'
+        }
+    };
+    let whole: String = text.chars().map(printable).collect();
+    if whole.len() <= limit {
+        return whole;
+    }
+    whole.chars().take(limit - 3).chain("...".chars()).collect()
+}
+
+fn attributes(report: &Report) -> HashMap<String, MessageAttributeValue> {
+    let id = report.custom_key_store_id.as_ref().map(ToString::to_string);
+    [
+        ("outcome", Some(report.outcome.to_owned())),
+        ("severity", Some(report.severity.as_str().to_owned())),
+        ("trigger", Some(report.trigger.kind.as_str().to_owned())),
+        ("customKeyStoreId", id),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| {
+        let attribute = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(value?)
+            .build()
+            .ok()?;
+        Some((name.to_owned(), attribute))
+    })
+    .collect()
+}
+
+/// Notices on one key store stay in order.
+fn group(report: &Report) -> String {
+    report
+        .custom_key_store_id
+        .as_ref()
+        .map_or_else(|| "none".into(), ToString::to_string)
+}
+
+/// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
+/// times is one notice. At most 128 characters.
+fn deduplication_id(report: &Report) -> String {
+    let request = ascii(report.request_id.as_deref().unwrap_or("init"), 80).replace(' ', "-");
+    let stage = if report.is_final { "final" } else { "early" };
+    format!("{request}-{}-{stage}", report.outcome)
+}

@@ -1,0 +1,298 @@
+//! The outcome: one value, from which severity, log level, invocation result and report follow.
+
+use serde::Serialize;
+
+use crate::{
+    aws::{CallError, Cause},
+    config::InvalidConfiguration,
+    error::{Error, ErrorType},
+    event::InvalidEvent,
+    guard::NotAllowed,
+};
+
+/// How an invocation ended. There is no path to success but the first three.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Disconnected by this run, read back.
+    Disconnected,
+    /// It was so already, read back.
+    AlreadyDisconnected,
+    /// Nothing changed.
+    DryRun,
+    /// KMS accepted the request or was at it already; `DISCONNECTED` was not read yet.
+    Disconnecting(Verification),
+    /// A rule forbids it; nothing was called.
+    Refused(Refusal),
+    /// KMS would not, or could not be reached.
+    Failed(Failure),
+}
+
+/// Where the verification of a [`Outcome::Disconnecting`] stands.
+#[derive(Debug)]
+pub enum Verification {
+    /// It goes on: this is the early notice.
+    GoesOn,
+    /// It ended, with the last read's error if that failed.
+    Ended(Option<CallError>),
+}
+
+/// Which rule forbids it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The event cannot be understood as one request.
+    #[error(transparent)]
+    Event(#[from] InvalidEvent),
+    /// The key store is not on the allow-list.
+    #[error(transparent)]
+    Guard(#[from] NotAllowed),
+    /// The deployment is faulty.
+    #[error(transparent)]
+    Configuration(#[from] InvalidConfiguration),
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The act, or in a dry run the read, failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The function itself broke off.
+    #[error("the function broke off with a panic: {0}")]
+    Panic(String),
+}
+
+/// How much an outcome matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// As asked.
+    Info,
+    /// Not finished.
+    Warning,
+    /// Not done, by a rule.
+    Error,
+    /// Not done, and somebody must act.
+    Critical,
+}
+
+impl Severity {
+    /// The name as it stands in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+}
+
+impl Outcome {
+    /// The name as it stands in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Disconnected => "DISCONNECTED",
+            Self::AlreadyDisconnected => "ALREADY_DISCONNECTED",
+            Self::DryRun => "DRY_RUN",
+            Self::Disconnecting(_) => "DISCONNECTING",
+            Self::Refused(_) => "REFUSED",
+            Self::Failed(_) => "FAILED",
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun => Severity::Info,
+            Self::Disconnecting(_) => Severity::Warning,
+            Self::Refused(_) => Severity::Error,
+            Self::Failed(_) => Severity::Critical,
+        }
+    }
+
+    /// Whether the invocation has more to say after this. Only the early notice does.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Disconnecting(Verification::GoesOn) => false,
+            Self::Disconnected
+            | Self::AlreadyDisconnected
+            | Self::DryRun
+            | Self::Disconnecting(Verification::Ended(_))
+            | Self::Refused(_)
+            | Self::Failed(_) => true,
+        }
+    }
+
+    /// The error that the invocation ends with, if this outcome is one. `message` is the report's.
+    ///
+    /// # Errors
+    /// The [`Error`] of the stage at which the path ended.
+    pub fn into_result(self, message: &str) -> Result<(), Error> {
+        let message = message.to_owned();
+        match self {
+            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun => Ok(()),
+            Self::Disconnecting(Verification::GoesOn) => Err(Error::Verify {
+                message,
+                source: None,
+            }),
+            Self::Disconnecting(Verification::Ended(source)) => {
+                Err(Error::Verify { message, source })
+            }
+            Self::Refused(source) => Err(Error::Refused { message, source }),
+            Self::Failed(source) => Err(Error::Disconnect { message, source }),
+        }
+    }
+}
+
+impl Refusal {
+    /// The invocation's `errorType`.
+    #[must_use]
+    pub const fn error_type(&self) -> ErrorType {
+        match self {
+            Self::Event(_) => ErrorType::InvalidEvent,
+            Self::Guard(_) => ErrorType::KeyStoreNotAllowed,
+            Self::Configuration(_) => ErrorType::InvalidConfiguration,
+        }
+    }
+
+    /// What to do instead.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Event(invalid) => invalid.instead.clone(),
+            Self::Guard(_) => {
+                "if this function is meant to disconnect it, add its ID to ALLOWED_KEY_STORE_IDS; \
+                               if not, correct the event"
+                    .into()
+            }
+            Self::Configuration(_) => "correct the function's environment variables".into(),
+        }
+    }
+}
+
+impl Failure {
+    /// The invocation's `errorType`.
+    #[must_use]
+    pub const fn error_type(&self) -> ErrorType {
+        match self {
+            Self::Call(error) => match error.cause {
+                Cause::NotFound => ErrorType::KeyStoreNotFound,
+                Cause::Denied => ErrorType::AccessDenied,
+                Cause::Unavailable => ErrorType::KmsUnavailable,
+                Cause::InvalidState | Cause::Other => ErrorType::InternalError,
+            },
+            Self::Panic(_) => ErrorType::InternalError,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Call(error) => error.advice(),
+            Self::Panic(_) => "this is a fault of the function: read the key store's state with \
+                               `aws kms describe-custom-key-stores`, send the event again, and report the log line"
+                .into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{aws::Operation, ids::KeyStoreId};
+
+    fn failed(cause: Cause) -> Outcome {
+        let mut error = CallError::unusable(Operation::DisconnectCustomKeyStore, "no");
+        error.cause = cause;
+        Outcome::Failed(error.into())
+    }
+
+    #[test]
+    fn only_the_three_good_outcomes_return_and_each_other_one_is_its_error() {
+        let event = InvalidEvent {
+            wrong: "w".into(),
+            instead: "i".into(),
+        };
+        let id: KeyStoreId = "cks-1".parse().unwrap();
+        for (outcome, name, severity, error) in [
+            (Outcome::Disconnected, "DISCONNECTED", "INFO", None),
+            (
+                Outcome::AlreadyDisconnected,
+                "ALREADY_DISCONNECTED",
+                "INFO",
+                None,
+            ),
+            (Outcome::DryRun, "DRY_RUN", "INFO", None),
+            (
+                Outcome::Disconnecting(Verification::Ended(None)),
+                "DISCONNECTING",
+                "WARNING",
+                Some("NotVerified"),
+            ),
+            (
+                Outcome::Refused(event.into()),
+                "REFUSED",
+                "ERROR",
+                Some("InvalidEvent"),
+            ),
+            (
+                Outcome::Refused(NotAllowed(id).into()),
+                "REFUSED",
+                "ERROR",
+                Some("KeyStoreNotAllowed"),
+            ),
+            (
+                failed(Cause::NotFound),
+                "FAILED",
+                "CRITICAL",
+                Some("KeyStoreNotFound"),
+            ),
+            (
+                failed(Cause::Denied),
+                "FAILED",
+                "CRITICAL",
+                Some("AccessDenied"),
+            ),
+            (
+                failed(Cause::Unavailable),
+                "FAILED",
+                "CRITICAL",
+                Some("KmsUnavailable"),
+            ),
+            (
+                failed(Cause::Other),
+                "FAILED",
+                "CRITICAL",
+                Some("InternalError"),
+            ),
+            (
+                Outcome::Failed(Failure::Panic("p".into())),
+                "FAILED",
+                "CRITICAL",
+                Some("InternalError"),
+            ),
+        ] {
+            assert_eq!(
+                (outcome.name(), outcome.severity().as_str()),
+                (name, severity)
+            );
+            assert!(outcome.is_final());
+            let ended = outcome.into_result("m");
+            assert_eq!(
+                ended.err().map(|error| error.error_type().as_str()),
+                error,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_early_notice_alone_is_not_final() {
+        assert!(!Outcome::Disconnecting(Verification::GoesOn).is_final());
+    }
+}

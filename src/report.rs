@@ -1,0 +1,237 @@
+//! The report: what one run did and how it ended, in the one form that the response, the notice and
+//! the log line share.
+
+use std::time::SystemTime;
+
+use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{
+    aws::CallError,
+    config::Config,
+    disconnect::Progress,
+    error::ErrorType,
+    event::{Asks, Event, Trigger, TriggerType},
+    handler::Invocation,
+    ids::KeyStoreId,
+    message::message,
+    outcome::{Failure, Outcome, Severity, Verification},
+};
+
+/// The version and commit that this binary was built from, such as `0.1.0+abc1234`.
+pub const VERSION: &str = env!("VERSION");
+
+/// Where a run comes from and what it is about.
+#[derive(Debug)]
+pub struct Origin {
+    /// What sent the event.
+    pub trigger: Trigger,
+    /// The key store, if the event names exactly one.
+    pub key_store_id: Option<KeyStoreId>,
+    /// Why, in the sender's words.
+    pub reason: Option<String>,
+    /// Who asked, as far as the event says.
+    pub requested_by: Option<String>,
+    /// Whether nothing may be changed.
+    pub dry_run: bool,
+    /// The Region in which KMS is called.
+    pub region: Option<String>,
+    /// Lambda's request ID; absent in Init.
+    pub request_id: Option<String>,
+    /// When the run started, by the wall clock.
+    pub started_at: SystemTime,
+    /// When the run started, for the time that it took.
+    pub started: Instant,
+}
+
+impl Origin {
+    /// What is known before the event is read.
+    #[must_use]
+    pub fn new(config: &Config, invocation: &Invocation, started: Instant) -> Self {
+        Self {
+            trigger: Trigger::of(TriggerType::Unrecognised),
+            key_store_id: None,
+            reason: None,
+            requested_by: None,
+            dry_run: config.dry_run,
+            region: Some(config.region.clone()),
+            request_id: Some(invocation.request_id.clone()),
+            started_at: invocation.started_at,
+            started,
+        }
+    }
+
+    /// Adds what the event says. It can ask for a dry run, and never for the opposite.
+    pub fn tell(&mut self, event: &Event) {
+        self.trigger = event.trigger.clone();
+        self.reason.clone_from(&event.reason);
+        self.requested_by.clone_from(&event.requested_by);
+        match &event.asks {
+            Asks::Disconnect { key_store, dry_run } => {
+                self.key_store_id = Some(key_store.clone());
+                self.dry_run |= dry_run;
+            }
+            Asks::Refused { key_store, .. } => self.key_store_id.clone_from(key_store),
+        }
+    }
+}
+
+/// The wire form. `message` stands first for people who read it in an e-mail; what is absent is
+/// left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// One or two sentences for a person.
+    pub message: String,
+    /// The outcome's name.
+    pub outcome: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The key store, if the event names exactly one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_key_store_id: Option<KeyStoreId>,
+    /// Its friendly name, if it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_key_store_name: Option<String>,
+    /// `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`, if it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_key_store_type: Option<String>,
+    /// The state as last read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    /// Whether nothing could have been changed.
+    pub dry_run: bool,
+    /// `false` in the early notice alone.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// What sent the event.
+    pub trigger: Trigger,
+    /// Why, in the sender's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+    /// The Region in which KMS was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Lambda's request ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// RFC 3339, UTC, to the second.
+    pub started_at: String,
+    /// Milliseconds from the start of the run to this report.
+    pub elapsed_ms: u64,
+    /// How often KMS was asked to disconnect.
+    pub disconnect_calls: u32,
+    /// How often the state was asked for.
+    pub describe_calls: u32,
+    /// What went wrong, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDetail>,
+    /// What the self-check found; in dry runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// The version and commit of the function.
+    pub version: &'static str,
+}
+
+/// What went wrong, in fields that can be searched for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorDetail {
+    /// The service's error code, or the invocation's `errorType`.
+    pub code: String,
+    /// What the service or the function says.
+    pub message: String,
+    /// AWS's ID of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_request_id: Option<String>,
+    /// What to look at or to do.
+    pub advice: String,
+}
+
+impl Report {
+    /// Reports `outcome`, with what has been done and read by now.
+    #[must_use]
+    pub fn new(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Self {
+        let key_store = progress.key_store.as_ref();
+        Self {
+            message: message(origin, progress, outcome),
+            outcome: outcome.name(),
+            severity: outcome.severity(),
+            custom_key_store_id: origin.key_store_id.clone(),
+            custom_key_store_name: key_store.and_then(|store| store.name.clone()),
+            custom_key_store_type: key_store.and_then(|store| store.kind.clone()),
+            connection_state: key_store.map(|store| store.state.to_string()),
+            dry_run: origin.dry_run,
+            is_final: outcome.is_final(),
+            trigger: origin.trigger.clone(),
+            reason: origin.reason.clone(),
+            requested_by: origin.requested_by.clone(),
+            region: origin.region.clone(),
+            request_id: origin.request_id.clone(),
+            started_at: rfc3339(origin.started_at),
+            elapsed_ms: u64::try_from(origin.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            disconnect_calls: progress.disconnect_calls,
+            describe_calls: progress.describe_calls,
+            error: error_detail(outcome),
+            findings: progress.findings.clone(),
+            version: VERSION,
+        }
+    }
+
+    /// The report on one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| self.message.clone())
+    }
+}
+
+/// The time as RFC 3339, UTC, to the second.
+fn rfc3339(time: SystemTime) -> String {
+    let seconds = DateTime::from(time).secs();
+    DateTime::from_secs(seconds)
+        .fmt(DateTimeFormat::DateTime)
+        .unwrap_or_else(|_| "0000-00-00T00:00:00Z".into())
+}
+
+fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
+    match outcome {
+        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::DryRun => None,
+        Outcome::Disconnecting(Verification::GoesOn) => None,
+        Outcome::Disconnecting(Verification::Ended(None)) => Some(ErrorDetail {
+            code: ErrorType::NotVerified.as_str().into(),
+            message: "DISCONNECTED was not read in the time there was".into(),
+            aws_request_id: None,
+            advice: "read the state with `aws kms describe-custom-key-stores`; an external key store takes about \
+                     five minutes. An asynchronous invocation is tried again by Lambda and goes on verifying; \
+                     a synchronous one you send again yourself"
+                .into(),
+        }),
+        Outcome::Disconnecting(Verification::Ended(Some(error))) => Some(call_detail(error)),
+        Outcome::Refused(refusal) => Some(ErrorDetail {
+            code: refusal.error_type().as_str().into(),
+            message: refusal.to_string(),
+            aws_request_id: None,
+            advice: refusal.advice(),
+        }),
+        Outcome::Failed(Failure::Call(error)) => Some(call_detail(error)),
+        Outcome::Failed(failure @ Failure::Panic(_)) => Some(ErrorDetail {
+            code: failure.error_type().as_str().into(),
+            message: failure.to_string(),
+            aws_request_id: None,
+            advice: failure.advice(),
+        }),
+    }
+}
+
+fn call_detail(error: &CallError) -> ErrorDetail {
+    ErrorDetail {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        aws_request_id: error.aws_request_id.clone(),
+        advice: error.advice(),
+    }
+}
