@@ -11,10 +11,7 @@ fn main() {
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .map(|hash| format!("+{}", hash.trim()))
         .unwrap_or_default();
-    println!(
-        "cargo:rustc-env=VERSION={}{commit}",
-        env!("CARGO_PKG_VERSION")
-    );
+    println!("cargo:rustc-env=VERSION={}{commit}", env!("CARGO_PKG_VERSION"));
     println!("cargo:rerun-if-changed=build.rs");
     // Git appends a line here with every commit and checkout. Outside a clone there is no commit to name.
     if Path::new(".git/logs/HEAD").exists() {

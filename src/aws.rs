@@ -3,9 +3,7 @@
 
 use std::{error::Error as StdError, future::Future, time::Duration};
 
-use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_kms::{
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
@@ -304,11 +302,7 @@ mod tests {
     fn codes_that_no_model_lists_are_sorted_by_name_and_then_by_status() {
         for (code, status, cause) in [
             ("CustomKeyStoreNotFoundException", 400, Cause::NotFound),
-            (
-                "CustomKeyStoreInvalidStateException",
-                400,
-                Cause::InvalidState,
-            ),
+            ("CustomKeyStoreInvalidStateException", 400, Cause::InvalidState),
             ("AccessDeniedException", 400, Cause::Denied),
             ("ExpiredTokenException", 400, Cause::Denied),
             ("ThrottlingException", 400, Cause::Unavailable),

@@ -27,9 +27,7 @@ impl Budget {
     /// deadline, and neither to nothing: of 900 s they take 15.5 s, of 3 s 0.9 s.
     #[must_use]
     pub fn new(now: Instant, deadline: Instant) -> Self {
-        let total = deadline
-            .saturating_duration_since(now)
-            .clamp(SHORTEST, LONGEST);
+        let total = deadline.saturating_duration_since(now).clamp(SHORTEST, LONGEST);
         let report_until = now + total - (total / 20).min(Duration::from_millis(500));
         let work_until = report_until - (total / 4).min(Duration::from_secs(15));
         Self {
@@ -69,10 +67,7 @@ mod tests {
         let mut last = Duration::MAX;
         for millis in [60_000, 10_000, 3_000, 1_500, 1_000] {
             let (work, notice, all) = held_back(Duration::from_millis(millis));
-            assert!(
-                notice > Duration::ZERO && notice <= last,
-                "{millis}: {notice:?}"
-            );
+            assert!(notice > Duration::ZERO && notice <= last, "{millis}: {notice:?}");
             assert!(work > notice, "{millis}: most of the time is for the work");
             assert!(
                 all < Duration::from_millis(millis),

@@ -26,9 +26,7 @@ impl Config {
     ///
     /// # Errors
     /// [`InvalidConfiguration`] with every fault, not just the first.
-    pub fn from_lookup(
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, InvalidConfiguration> {
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidConfiguration> {
         let mut faults = Vec::new();
         let allowed = check(&mut faults, "ALLOWED_KEY_STORE_IDS", &lookup, allow_list);
         let topic = check(&mut faults, "TOPIC_ARN", &lookup, topic_arn);
@@ -41,11 +39,7 @@ impl Config {
                 dry_run,
                 region,
             }),
-            (_, topic, _, region) => Err(InvalidConfiguration {
-                faults,
-                topic,
-                region,
-            }),
+            (_, topic, _, region) => Err(InvalidConfiguration { faults, topic, region }),
         }
     }
 }
@@ -118,7 +112,8 @@ fn check<T>(
 }
 
 fn allow_list(held: Option<&str>) -> Result<AllowList, Wrong> {
-    const EXPECTED: &str = "custom key store IDs separated by commas, such as cks-1234567890abcdef0, or * alone for any";
+    const EXPECTED: &str =
+        "custom key store IDs separated by commas, such as cks-1234567890abcdef0, or * alone for any";
     let wrong = |why: String| (why, EXPECTED);
     let held = held.unwrap_or_default().trim();
     if held == "*" {
@@ -183,11 +178,7 @@ mod tests {
                 .iter()
                 .find(|(changed, _)| *changed == name)
                 .map_or_else(
-                    || {
-                        GOOD.iter()
-                            .find(|(good, _)| *good == name)
-                            .map(|(_, value)| *value)
-                    },
+                    || GOOD.iter().find(|(good, _)| *good == name).map(|(_, value)| *value),
                     |(_, value)| *value,
                 )
                 .map(str::to_owned)
@@ -206,12 +197,7 @@ mod tests {
     fn a_star_allows_any_only_when_it_stands_alone() {
         let star = |value| config(&[("ALLOWED_KEY_STORE_IDS", Some(value))]);
         assert_eq!(star("*").unwrap().allowed, AllowList::Any);
-        assert!(
-            star("cks-1,*")
-                .unwrap_err()
-                .to_string()
-                .contains("* stands beside")
-        );
+        assert!(star("cks-1,*").unwrap_err().to_string().contains("* stands beside"));
     }
 
     #[test]
@@ -251,10 +237,7 @@ mod tests {
         for bad in ["", " ", ",", "cks-1,", "cks 1", &"c".repeat(65)] {
             let error = config(&[("ALLOWED_KEY_STORE_IDS", Some(bad))]).unwrap_err();
             assert_eq!(error.faults.len(), 1, "{bad:?}");
-            assert!(
-                error.topic.is_some(),
-                "the topic is known, so it can be reported"
-            );
+            assert!(error.topic.is_some(), "the topic is known, so it can be reported");
         }
     }
 }

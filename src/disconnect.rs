@@ -51,23 +51,13 @@ impl Progress {
     ///
     /// # Errors
     /// [`CallError`] if it could not be read.
-    pub async fn read(
-        &mut self,
-        kms: &Client,
-        target: &Target,
-        until: Instant,
-    ) -> Result<&KeyStore, CallError> {
+    pub async fn read(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<&KeyStore, CallError> {
         self.describe_calls += 1;
         let read = kms::read(kms, target.id(), until).await?;
         Ok(self.key_store.insert(read))
     }
 
-    async fn ask(
-        &mut self,
-        kms: &Client,
-        target: &Target,
-        until: Instant,
-    ) -> Result<Answer, CallError> {
+    async fn ask(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<Answer, CallError> {
         self.disconnect_calls += 1;
         kms::disconnect(kms, target.id(), until).await
     }
@@ -102,11 +92,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Disconnects the key store and verifies it. `not_yet` is called once, if the first look does
     /// not find it `DISCONNECTED`.
-    pub async fn disconnect(
-        mut self,
-        progress: &mut Progress,
-        not_yet: impl AsyncFnOnce(&Progress),
-    ) -> End {
+    pub async fn disconnect(mut self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&Progress)) -> End {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
             Err(error) => return End::Failed(error),

@@ -101,11 +101,11 @@ pub struct InvalidEvent {
 pub fn read(payload: &str, own: &Place) -> Event {
     let parsed = match json::parse(payload) {
         Ok(value) => value,
-        Err(error) => return unrecognised(format!("the event is not usable JSON: {error}")),
+        Err(error) => return unrecognised(&format!("the event is not usable JSON: {error}")),
     };
     let Value::Object(object) = parsed else {
         let found = json::kind(&parsed);
-        return unrecognised(format!("the event is {found}, not an object"));
+        return unrecognised(&format!("the event is {found}, not an object"));
     };
     if object.contains_key("detail-type") && object.contains_key("source") {
         eventbridge::read(&object, own)
@@ -144,12 +144,12 @@ impl Trigger {
     }
 }
 
-fn unrecognised(wrong: String) -> Event {
+fn unrecognised(wrong: &str) -> Event {
     refused(Trigger::of(TriggerType::Unrecognised), None, wrong)
 }
 
 /// An event that is refused, with the shortest good event as the advice.
-fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: String) -> Event {
+fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: &str) -> Event {
     let instead = format!(
         "Send {}, with DryRun, Reason and RequestedBy as you need them",
         direct::EXAMPLE
@@ -162,7 +162,7 @@ fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: String) -> Ev
             key_store,
             error: InvalidEvent {
                 // An event of a megabyte can be wrong in ten thousand places.
-                wrong: text::cut(&wrong, 2048),
+                wrong: text::cut(wrong, 2048),
                 instead,
             },
         },

@@ -68,9 +68,6 @@ mod tests {
 
     #[test]
     fn a_star_clears_any_id() {
-        assert_eq!(
-            AllowList::Any.clear(&id("cks-9")).unwrap().id(),
-            &id("cks-9")
-        );
+        assert_eq!(AllowList::Any.clear(&id("cks-9")).unwrap().id(), &id("cks-9"));
     }
 }

@@ -56,14 +56,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     };
     let mut origin = Origin::new(&app.config, &invocation, started);
     let mut progress = Progress::default();
-    let run = decide(
-        app,
-        &invocation.payload,
-        &own,
-        budget,
-        &mut origin,
-        &mut progress,
-    );
+    let run = decide(app, &invocation.payload, &own, budget, &mut origin, &mut progress);
     let outcome = match caught(run).await {
         Ok(outcome) => outcome,
         Err(panic) => Outcome::Failed(Failure::Panic(panic)),
@@ -119,13 +112,7 @@ async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progres
 }
 
 /// The run: disconnects and verifies, and says so early if that takes its time.
-async fn act(
-    app: &App,
-    target: &Target,
-    budget: Budget,
-    origin: &Origin,
-    progress: &mut Progress,
-) -> Outcome {
+async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
     let run = Run {
         kms: &app.kms,
         target,
@@ -133,18 +120,9 @@ async fn act(
         jitter: fastrand::Rng::new(),
     };
     let not_yet = async |progress: &Progress| {
-        let early = Report::new(
-            origin,
-            progress,
-            &Outcome::Disconnecting(Verification::GoesOn),
-        );
+        let early = Report::new(origin, progress, &Outcome::Disconnecting(Verification::GoesOn));
         warn!(requestId = origin.request_id, "{}", early.message);
-        let until = share(
-            Instant::now(),
-            budget.work_until,
-            (1, 2),
-            EARLY_NOTICE_LIMIT,
-        );
+        let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
         // A failure is in the log; the final notice comes all the same.
         let _ = send(app, &early, until).await;
     };

@@ -80,7 +80,7 @@ impl TopicArn {
     /// Whether the topic is FIFO, and so wants a group and a deduplication ID.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
-        self.arn.ends_with(".fifo")
+        self.arn.strip_suffix(".fifo").is_some()
     }
 }
 
@@ -154,8 +154,7 @@ impl Place {
             }
             _ => None,
         };
-        differing("account", &self.account, &other.account)
-            .or_else(|| differing("Region", &self.region, &other.region))
+        differing("account", &self.account, &other.account).or_else(|| differing("Region", &self.region, &other.region))
     }
 }
 
@@ -196,13 +195,8 @@ mod tests {
 
     #[test]
     fn a_topic_arn_gives_its_region_and_kind() {
-        let standard: TopicArn = "arn:aws:sns:eu-west-1:123456789012:notices"
-            .parse()
-            .unwrap();
-        assert_eq!(
-            (standard.region(), standard.is_fifo()),
-            ("eu-west-1", false)
-        );
+        let standard: TopicArn = "arn:aws:sns:eu-west-1:123456789012:notices".parse().unwrap();
+        assert_eq!((standard.region(), standard.is_fifo()), ("eu-west-1", false));
         let fifo: TopicArn = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:notices.fifo"
             .parse()
             .unwrap();
@@ -254,9 +248,7 @@ mod tests {
         ] {
             assert_eq!(own.differs_from(&same), None);
         }
-        let account = own
-            .differs_from(&place("444455556666", "us-east-1"))
-            .unwrap();
+        let account = own.differs_from(&place("444455556666", "us-east-1")).unwrap();
         assert!(account.contains("account \"444455556666\""), "{account}");
         let region = own.differs_from(&place("", "eu-west-1")).unwrap();
         assert!(region.contains("Region \"eu-west-1\""), "{region}");

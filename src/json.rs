@@ -109,19 +109,12 @@ mod tests {
     #[test]
     fn what_has_no_double_key_reads_as_serde_json_reads_it() {
         let text = r#"{"a":[1,-2,0.5,true,null,"\u0041\n"],"b":{"a":{}},"c":18446744073709551615}"#;
-        assert_eq!(
-            parse(text).unwrap(),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
+        assert_eq!(parse(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]
     fn the_same_key_twice_is_an_error_at_any_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"x":[{"a":1,"a":2}]}"#,
-            r#"{"a":1,"\u0061":2}"#,
-        ] {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"a":2}]}"#, r#"{"a":1,"\u0061":2}"#] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("the field \"a\" stands twice"), "{error}");
         }
@@ -131,12 +124,7 @@ mod tests {
     fn deep_nesting_is_an_error_and_not_a_crash() {
         let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse(&deep(127)).is_ok());
-        assert!(
-            parse(&deep(200))
-                .unwrap_err()
-                .to_string()
-                .contains("recursion limit")
-        );
+        assert!(parse(&deep(200)).unwrap_err().to_string().contains("recursion limit"));
         assert!(parse(&deep(1_000_000)).is_err());
     }
 }

@@ -87,11 +87,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// [`CallError`] for every failure but `CustomKeyStoreInvalidStateException`.
-pub async fn disconnect(
-    kms: &Client,
-    id: &KeyStoreId,
-    until: Instant,
-) -> Result<Answer, CallError> {
+pub async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<Answer, CallError> {
     let request = kms
         .disconnect_custom_key_store()
         .custom_key_store_id(id.as_str())
@@ -109,32 +105,20 @@ pub async fn disconnect(
 /// [`CallError`] if the call failed or the answer does not hold this key store.
 pub async fn read(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<KeyStore, CallError> {
     let operation = Operation::DescribeCustomKeyStores;
-    let request = kms
-        .describe_custom_key_stores()
-        .custom_key_store_id(id.as_str())
-        .send();
+    let request = kms.describe_custom_key_stores().custom_key_store_id(id.as_str()).send();
     let answer = call(operation, until, request).await?;
     answer
         .custom_key_stores()
         .iter()
         .find(|entry| entry.custom_key_store_id() == Some(id.as_str()))
         .map(key_store)
-        .ok_or_else(|| {
-            CallError::unusable(
-                operation,
-                "the answer does not hold the key store that was asked for",
-            )
-        })
+        .ok_or_else(|| CallError::unusable(operation, "the answer does not hold the key store that was asked for"))
 }
 
 fn key_store(entry: &CustomKeyStoresListEntry) -> KeyStore {
     KeyStore {
-        name: entry
-            .custom_key_store_name()
-            .map(|name| text::cut(name, 256)),
-        kind: entry
-            .custom_key_store_type()
-            .map(|kind| text::cut(kind.as_str(), 64)),
+        name: entry.custom_key_store_name().map(|name| text::cut(name, 256)),
+        kind: entry.custom_key_store_type().map(|kind| text::cut(kind.as_str(), 64)),
         state: entry.connection_state().map_or_else(
             || ConnectionState::Unknown("not given".into()),
             |state| ConnectionState::from_wire(state.as_str()),

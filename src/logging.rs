@@ -38,9 +38,7 @@ impl Settings {
     /// tracing does not have, logs as `ERROR`. Without a level, or with one that is none, `INFO`.
     #[must_use]
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let level = lookup("AWS_LAMBDA_LOG_LEVEL")
-            .unwrap_or_default()
-            .to_ascii_uppercase();
+        let level = lookup("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default().to_ascii_uppercase();
         let level = match level.as_str() {
             "TRACE" => LevelFilter::TRACE,
             "DEBUG" => LevelFilter::DEBUG,
@@ -57,11 +55,7 @@ impl Settings {
 }
 
 /// Builds the subscriber. `clock` gives the lines their time, and `writer` takes them.
-pub fn subscriber<W>(
-    settings: Settings,
-    clock: fn() -> SystemTime,
-    writer: W,
-) -> impl Subscriber + Send + Sync
+pub fn subscriber<W>(settings: Settings, clock: fn() -> SystemTime, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -105,12 +99,7 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
     N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let timestamp = DateTime::from((self.clock)())

@@ -28,10 +28,7 @@ pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -
             last_read(state),
             usable(state)
         ),
-        Outcome::Refused(refusal) => format!(
-            "refused, nothing was called: {refusal}. Advice: {}.",
-            refusal.advice()
-        ),
+        Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
         Outcome::Failed(failure) if origin.dry_run => {
             format!(
                 "dry run, nothing was changed, but a real run would not work: {failure}. Advice: {}.",
@@ -49,10 +46,7 @@ pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -
 }
 
 fn key_store(origin: &Origin, progress: &Progress) -> String {
-    let name = progress
-        .key_store
-        .as_ref()
-        .and_then(|store| store.name.as_ref());
+    let name = progress.key_store.as_ref().and_then(|store| store.name.as_ref());
     match (&origin.key_store_id, name) {
         (Some(id), Some(name)) => format!("custom key store {id} ({name})"),
         (Some(id), None) => format!("custom key store {id}"),
@@ -62,12 +56,8 @@ fn key_store(origin: &Origin, progress: &Progress) -> String {
 
 fn would(state: Option<&ConnectionState>) -> String {
     match state {
-        Some(ConnectionState::Disconnected) => {
-            "is DISCONNECTED already and would be left so".into()
-        }
-        Some(ConnectionState::Disconnecting) => {
-            "is DISCONNECTING already and would only be verified".into()
-        }
+        Some(ConnectionState::Disconnected) => "is DISCONNECTED already and would be left so".into(),
+        Some(ConnectionState::Disconnecting) => "is DISCONNECTING already and would only be verified".into(),
         Some(
             state @ (ConnectionState::Connected
             | ConnectionState::Connecting
@@ -90,15 +80,11 @@ fn last_read(state: Option<&ConnectionState>) -> String {
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/disconnect-keystore.html>).
 fn usable(state: Option<&ConnectionState>) -> &'static str {
     match state {
-        Some(ConnectionState::Disconnected | ConnectionState::Disconnecting) => {
-            "Its keys can no longer be used."
+        Some(ConnectionState::Disconnected | ConnectionState::Disconnecting) => "Its keys can no longer be used.",
+        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
+            "Take its keys for usable until DISCONNECTED is read."
         }
-        Some(
-            ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed,
-        ) => "Take its keys for usable until DISCONNECTED is read.",
-        Some(ConnectionState::Unknown(_)) | None => {
-            "Whether its keys can still be used is not known."
-        }
+        Some(ConnectionState::Unknown(_)) | None => "Whether its keys can still be used is not known.",
     }
 }
 
@@ -111,16 +97,13 @@ fn not_done(progress: &Progress, store: &str, failure: &Failure) -> String {
         }
         Failure::Panic(_) if asked == 0 => format!("{store} was not disconnected"),
         Failure::Call(_) | Failure::Panic(_) => {
-            format!(
-                "{store} may not be disconnected: KMS was asked {asked} times without a usable answer"
-            )
+            format!("{store} may not be disconnected: KMS was asked {asked} times without a usable answer")
         }
     }
 }
 
 fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(rest).collect()
-    })
+    rest.next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

@@ -23,31 +23,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// [`CallError`] if SNS refused the message or time ran out.
-pub async fn publish(
-    sns: &Client,
-    topic: &TopicArn,
-    report: &Report,
-    until: Instant,
-) -> Result<String, CallError> {
+pub async fn publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
     loop {
         let error = match try_publish(sns, topic, report, until).await {
             Ok(message_id) => return Ok(message_id),
             Err(error) => error,
         };
-        let again =
-            error.cause == Cause::Unavailable && timeout_at(until, sleep(PAUSE)).await.is_ok();
+        let again = error.cause == Cause::Unavailable && timeout_at(until, sleep(PAUSE)).await.is_ok();
         if !again {
             return Err(error);
         }
     }
 }
 
-async fn try_publish(
-    sns: &Client,
-    topic: &TopicArn,
-    report: &Report,
-    until: Instant,
-) -> Result<String, CallError> {
+async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
     let (group, deduplication) = if topic.is_fifo() {
         (Some(group(report)), Some(deduplication_id(report)))
     } else {
@@ -96,11 +85,7 @@ fn subject(report: &Report) -> String {
 /// Printable ASCII of at most `limit` characters; what is not becomes a question mark.
 fn ascii(text: &str, limit: usize) -> String {
     let printable = |c: char| {
-        if c == ' ' || c.is_ascii_graphic() {
-            c
-        } else {
-            '?'
-        }
+        if c == ' ' || c.is_ascii_graphic() { c } else { '?' }
     };
     let whole: String = text.chars().map(printable).collect();
     if whole.len() <= limit {

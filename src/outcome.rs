@@ -135,13 +135,8 @@ impl Outcome {
         let message = message.to_owned();
         match self {
             Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun => Ok(()),
-            Self::Disconnecting(Verification::GoesOn) => Err(Error::Verify {
-                message,
-                source: None,
-            }),
-            Self::Disconnecting(Verification::Ended(source)) => {
-                Err(Error::Verify { message, source })
-            }
+            Self::Disconnecting(Verification::GoesOn) => Err(Error::Verify { message, source: None }),
+            Self::Disconnecting(Verification::Ended(source)) => Err(Error::Verify { message, source }),
             Self::Refused(source) => Err(Error::Refused { message, source }),
             Self::Failed(source) => Err(Error::Disconnect { message, source }),
         }
@@ -164,11 +159,9 @@ impl Refusal {
     pub fn advice(&self) -> String {
         match self {
             Self::Event(invalid) => invalid.instead.clone(),
-            Self::Guard(_) => {
-                "if this function is meant to disconnect it, add its ID to ALLOWED_KEY_STORE_IDS; \
+            Self::Guard(_) => "if this function is meant to disconnect it, add its ID to ALLOWED_KEY_STORE_IDS; \
                                if not, correct the event"
-                    .into()
-            }
+                .into(),
             Self::Configuration(_) => "correct the function's environment variables".into(),
         }
     }
@@ -221,12 +214,7 @@ mod tests {
         let id: KeyStoreId = "cks-1".parse().unwrap();
         for (outcome, name, severity, error) in [
             (Outcome::Disconnected, "DISCONNECTED", "INFO", None),
-            (
-                Outcome::AlreadyDisconnected,
-                "ALREADY_DISCONNECTED",
-                "INFO",
-                None,
-            ),
+            (Outcome::AlreadyDisconnected, "ALREADY_DISCONNECTED", "INFO", None),
             (Outcome::DryRun, "DRY_RUN", "INFO", None),
             (
                 Outcome::Disconnecting(Verification::Ended(None)),
@@ -234,42 +222,17 @@ mod tests {
                 "WARNING",
                 Some("NotVerified"),
             ),
-            (
-                Outcome::Refused(event.into()),
-                "REFUSED",
-                "ERROR",
-                Some("InvalidEvent"),
-            ),
+            (Outcome::Refused(event.into()), "REFUSED", "ERROR", Some("InvalidEvent")),
             (
                 Outcome::Refused(NotAllowed(id).into()),
                 "REFUSED",
                 "ERROR",
                 Some("KeyStoreNotAllowed"),
             ),
-            (
-                failed(Cause::NotFound),
-                "FAILED",
-                "CRITICAL",
-                Some("KeyStoreNotFound"),
-            ),
-            (
-                failed(Cause::Denied),
-                "FAILED",
-                "CRITICAL",
-                Some("AccessDenied"),
-            ),
-            (
-                failed(Cause::Unavailable),
-                "FAILED",
-                "CRITICAL",
-                Some("KmsUnavailable"),
-            ),
-            (
-                failed(Cause::Other),
-                "FAILED",
-                "CRITICAL",
-                Some("InternalError"),
-            ),
+            (failed(Cause::NotFound), "FAILED", "CRITICAL", Some("KeyStoreNotFound")),
+            (failed(Cause::Denied), "FAILED", "CRITICAL", Some("AccessDenied")),
+            (failed(Cause::Unavailable), "FAILED", "CRITICAL", Some("KmsUnavailable")),
+            (failed(Cause::Other), "FAILED", "CRITICAL", Some("InternalError")),
             (
                 Outcome::Failed(Failure::Panic("p".into())),
                 "FAILED",
@@ -277,17 +240,10 @@ mod tests {
                 Some("InternalError"),
             ),
         ] {
-            assert_eq!(
-                (outcome.name(), outcome.severity().as_str()),
-                (name, severity)
-            );
+            assert_eq!((outcome.name(), outcome.severity().as_str()), (name, severity));
             assert!(outcome.is_final());
             let ended = outcome.into_result("m");
-            assert_eq!(
-                ended.err().map(|error| error.error_type().as_str()),
-                error,
-                "{name}"
-            );
+            assert_eq!(ended.err().map(|error| error.error_type().as_str()), error, "{name}");
         }
     }
 

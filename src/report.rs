@@ -199,8 +199,10 @@ fn rfc3339(time: SystemTime) -> String {
 
 fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
     match outcome {
-        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::DryRun => None,
-        Outcome::Disconnecting(Verification::GoesOn) => None,
+        Outcome::Disconnected
+        | Outcome::AlreadyDisconnected
+        | Outcome::DryRun
+        | Outcome::Disconnecting(Verification::GoesOn) => None,
         Outcome::Disconnecting(Verification::Ended(None)) => Some(ErrorDetail {
             code: ErrorType::NotVerified.as_str().into(),
             message: "DISCONNECTED was not read in the time there was".into(),
@@ -210,14 +212,15 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
                      a synchronous one you send again yourself"
                 .into(),
         }),
-        Outcome::Disconnecting(Verification::Ended(Some(error))) => Some(call_detail(error)),
         Outcome::Refused(refusal) => Some(ErrorDetail {
             code: refusal.error_type().as_str().into(),
             message: refusal.to_string(),
             aws_request_id: None,
             advice: refusal.advice(),
         }),
-        Outcome::Failed(Failure::Call(error)) => Some(call_detail(error)),
+        Outcome::Disconnecting(Verification::Ended(Some(error))) | Outcome::Failed(Failure::Call(error)) => {
+            Some(call_detail(error))
+        }
         Outcome::Failed(failure @ Failure::Panic(_)) => Some(ErrorDetail {
             code: failure.error_type().as_str().into(),
             message: failure.to_string(),

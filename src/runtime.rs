@@ -3,9 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Request, header::CONTENT_TYPE};
-use lambda_runtime::{
-    Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer,
-};
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer};
 use lambda_runtime_api_client::{BoxError, Client, body::Body};
 use tokio::time::Instant;
 

@@ -56,11 +56,7 @@ async fn key_stores(app: &App, until: Instant) -> Result<BTreeSet<String>, CallE
     let mut ids = BTreeSet::new();
     let mut marker = None;
     for _ in 0..PAGES {
-        let request = app
-            .kms
-            .describe_custom_key_stores()
-            .set_marker(marker)
-            .send();
+        let request = app.kms.describe_custom_key_stores().set_marker(marker).send();
         let page = call(Operation::DescribeCustomKeyStores, until, request).await?;
         let entries = page.custom_key_stores().iter();
         ids.extend(entries.filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)));
@@ -77,9 +73,7 @@ async fn check_topic(app: &App, until: Instant) -> Result<Vec<String>, CallError
     let topic = app.config.topic.as_str();
     let request = app.sns.get_topic_attributes().topic_arn(topic).send();
     let answer = call(Operation::GetTopicAttributes, until, request).await?;
-    let key = answer
-        .attributes()
-        .and_then(|all| all.get("KmsMasterKeyId"));
+    let key = answer.attributes().and_then(|all| all.get("KmsMasterKeyId"));
     match key {
         Some(key) if may_be_in_a_key_store(app, key) => check_topic_key(app, key, until).await,
         Some(_) | None => Ok(Vec::new()),

@@ -5,11 +5,7 @@
 #[must_use]
 pub fn quote(value: &str) -> String {
     const SHOWN: usize = 64;
-    let shown: String = value
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
+    let shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     let more = value.chars().count().saturating_sub(SHOWN);
     if more == 0 {
         format!("\"{shown}\"")
@@ -36,10 +32,7 @@ mod tests {
 
     #[test]
     fn a_quoted_value_stays_on_one_line_and_hides_nothing() {
-        assert_eq!(
-            quote("a\nb\u{1b}[31m\u{202e}\""),
-            r#""a\nb\u{1b}[31m\u{202e}\"""#
-        );
+        assert_eq!(quote("a\nb\u{1b}[31m\u{202e}\""), r#""a\nb\u{1b}[31m\u{202e}\"""#);
     }
 
     #[test]

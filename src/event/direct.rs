@@ -27,9 +27,7 @@ pub(super) fn read(object: &Map<String, Value>, trigger: Trigger) -> Event {
     }
     let key_store = key_store(&slots.key_store, &mut faults);
     let dry_run = once("DryRun", &slots.dry_run, &mut faults, boolean).unwrap_or_default();
-    let reason = once("Reason", &slots.reason, &mut faults, |value| {
-        words(value, REASON_LIMIT)
-    });
+    let reason = once("Reason", &slots.reason, &mut faults, |value| words(value, REASON_LIMIT));
     let requested_by = once("RequestedBy", &slots.requested_by, &mut faults, |value| {
         words(value, REQUESTED_BY_LIMIT)
     });
@@ -40,7 +38,7 @@ pub(super) fn read(object: &Map<String, Value>, trigger: Trigger) -> Event {
             requested_by: None,
             asks: Asks::Disconnect { key_store, dry_run },
         },
-        key_store => refused(trigger, key_store, faults.join("; ")),
+        key_store => refused(trigger, key_store, &faults.join("; ")),
     };
     event.reason = reason.flatten();
     event.requested_by = requested_by.flatten();
@@ -75,8 +73,7 @@ fn key_store(given: &[&Value], faults: &mut Vec<String>) -> Option<KeyStoreId> {
     }
     once("CustomKeyStoreId", given, faults, |value| {
         let id = string(value)?;
-        id.parse()
-            .map_err(|why| format!("{why}; found {}", text::quote(id)))
+        id.parse().map_err(|why| format!("{why}; found {}", text::quote(id)))
     })
 }
 
@@ -89,9 +86,7 @@ fn once<T>(
 ) -> Option<T> {
     match given {
         [] => None,
-        [value] => parse(value)
-            .map_err(|why| faults.push(format!("{name} {why}")))
-            .ok(),
+        [value] => parse(value).map_err(|why| faults.push(format!("{name} {why}"))).ok(),
         [..] => {
             faults.push(format!("{name} is given twice, in two spellings"));
             None
@@ -100,12 +95,9 @@ fn once<T>(
 }
 
 fn boolean(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| {
-        format!(
-            "must be true or false without quotes, and is {}",
-            json::kind(value)
-        )
-    })
+    value
+        .as_bool()
+        .ok_or_else(|| format!("must be true or false without quotes, and is {}", json::kind(value)))
 }
 
 fn string(value: &Value) -> Result<&str, String> {
@@ -120,8 +112,6 @@ fn words(value: &Value, limit: usize) -> Result<Option<String>, String> {
     match words.chars().count() {
         0 => Ok(None),
         count if count <= limit => Ok(Some(words.to_owned())),
-        count => Err(format!(
-            "has {count} characters, and at most {limit} are allowed"
-        )),
+        count => Err(format!("has {count} characters, and at most {limit} are allowed")),
     }
 }

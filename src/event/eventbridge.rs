@@ -28,9 +28,9 @@ fn custom(envelope: &Map<String, Value>, trigger: Trigger) -> Event {
             refused(
                 trigger,
                 None,
-                format!("the detail of the event is {found}, not an object"),
+                &format!("the detail of the event is {found}, not an object"),
             )
         }
-        None => refused(trigger, None, "the event has no detail".into()),
+        None => refused(trigger, None, "the event has no detail"),
     }
 }

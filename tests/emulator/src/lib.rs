@@ -1,1 +1,355 @@
+//! Stand-ins for what surrounds the function: KMS custom key stores and SNS ([`Emulator`]), and the
+//! Lambda Runtime API ([`runtime_api::RuntimeApi`]). Real HTTP on loopback; no AWS account is
+//! needed, and none is touched.
+//!
+//! A request that the KMS or SNS model forbids is refused, so that a wrong request fails a test.
 
+pub mod fault;
+pub mod function;
+pub mod kms;
+pub mod runtime_api;
+pub mod server;
+pub mod sns;
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use fault::{Fault, Faults, Times};
+use kms::{KeyStore, Kms, State};
+use server::{Answer, Asked, Reply, Server};
+use sns::{Message, Parameters, Sns};
+
+/// The account of everything here.
+pub const ACCOUNT: &str = "123456789012";
+
+/// KMS's limit on each of the custom key store operations, for an account and Region.
+const REQUESTS_PER_SECOND: usize = 5;
+
+/// KMS and SNS on one endpoint.
+#[derive(Debug)]
+pub struct Emulator {
+    server: Server,
+    world: Arc<Mutex<World>>,
+}
+
+/// A call that was made.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it came.
+    pub at: Instant,
+    /// The operation, as `DisconnectCustomKeyStore`.
+    pub operation: String,
+    /// The request's body.
+    pub request: String,
+    /// What came of it: the error's code, the fault's name, the key store's state, or `OK`.
+    pub result: String,
+}
+
+/// A request that the service refuses.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: u16,
+    code: String,
+    message: String,
+}
+
+impl Refused {
+    pub(crate) fn kms(code: &str, message: &str) -> Self {
+        Self::sns(400, code, message)
+    }
+
+    pub(crate) fn sns(status: u16, code: &str, message: &str) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct World {
+    kms: Kms,
+    sns: Sns,
+    faults: Faults,
+    calls: Vec<Call>,
+    watchers: Vec<Sender<Call>>,
+    throttle: bool,
+    recent: VecDeque<(Instant, String)>,
+}
+
+impl Emulator {
+    /// Starts with nothing in it, on a free port.
+    pub fn start() -> io::Result<Self> {
+        Self::start_on(0)
+    }
+
+    /// Starts on this port; 0 is any free one.
+    pub fn start_on(port: u16) -> io::Result<Self> {
+        let world = Arc::new(Mutex::new(World::default()));
+        let shared = Arc::clone(&world);
+        let server = Server::start(port, move |asked| {
+            let world = Arc::clone(&shared);
+            async move { handle(&world, &asked).await }
+        })?;
+        Ok(Self { server, world })
+    }
+
+    /// The endpoint, for `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Adds a key store, or replaces the one of the same ID.
+    pub fn add_key_store(&self, store: KeyStore) {
+        self.world().kms.key_stores.insert(store.id.clone(), store);
+    }
+
+    /// Adds a topic, and the key that encrypts it.
+    pub fn add_topic(&self, arn: &str, key: Option<&str>) {
+        self.world().sns.topics.insert(arn.to_owned(), key.map(str::to_owned));
+    }
+
+    /// Adds a KMS key, in a custom key store or not.
+    pub fn add_key(&self, id: &str, key_store: Option<&str>) {
+        self.world()
+            .kms
+            .keys
+            .insert(id.to_owned(), key_store.map(str::to_owned));
+    }
+
+    /// Scripts a fault of an operation, after those scripted before.
+    pub fn fault(&self, operation: &str, fault: Fault, times: Times) {
+        self.world().faults.script(operation, fault, times);
+    }
+
+    /// Takes back all faults that have not struck.
+    pub fn no_faults(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Holds KMS to 5 requests a second for each operation, as AWS does.
+    pub fn throttle(&self) {
+        self.world().throttle = true;
+    }
+
+    /// All calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.world().calls.clone()
+    }
+
+    /// The operations of all calls so far.
+    pub fn operations(&self) -> Vec<String> {
+        self.calls().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// Forgets the calls and messages so far.
+    pub fn forget(&self) {
+        let mut world = self.world();
+        world.calls.clear();
+        world.sns.published.clear();
+    }
+
+    /// Every call from now on, as it comes.
+    pub fn watch(&self) -> Receiver<Call> {
+        let (sender, receiver) = mpsc::channel();
+        self.world().watchers.push(sender);
+        receiver
+    }
+
+    /// All messages so far.
+    pub fn published(&self) -> Vec<Message> {
+        self.world().sns.published.clone()
+    }
+
+    /// The state of a key store, if it exists.
+    pub fn state(&self, id: &str) -> Option<State> {
+        self.world().kms.key_stores.get(id).map(KeyStore::state)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request to either service, and the two things its answer depends on.
+enum Service<'a> {
+    Kms { operation: &'a str },
+    Sns { parameters: Parameters },
+}
+
+impl Service<'_> {
+    fn operation(&self) -> &str {
+        match self {
+            Self::Kms { operation } => operation,
+            Self::Sns { parameters } => parameters.action(),
+        }
+    }
+}
+
+async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
+    let service = match asked
+        .header("x-amz-target")
+        .and_then(|target| target.strip_prefix("TrentService."))
+    {
+        Some(operation) => Service::Kms { operation },
+        None => Service::Sns {
+            parameters: Parameters::parse(&asked.body),
+        },
+    };
+    let fault = lock(world).faults.strike(service.operation());
+    let (reply, result) = match fault {
+        None => carry_out(world, asked, &service, None),
+        Some(Fault::State(state)) => carry_out(world, asked, &service, Some(state)),
+        Some(Fault::Error { status, code }) => {
+            let refused = Refused::sns(status, code, "a fault of the emulator");
+            (Reply::Whole(error(&service, &refused)), code.to_owned())
+        }
+        Some(Fault::Raw(status, body)) => {
+            let answer = Answer {
+                status,
+                headers: vec![("content-type", "application/x-amz-json-1.1".into())],
+                body: body.as_bytes().to_vec(),
+            };
+            (Reply::Whole(answer), format!("HTTP {status}"))
+        }
+        Some(Fault::Hang) => (Reply::Hang, "no answer".into()),
+        Some(Fault::Reset) => (Reply::Reset, "reset".into()),
+        Some(fault @ (Fault::Lost | Fault::Broken | Fault::Drip)) => {
+            let (reply, result) = carry_out(world, asked, &service, None);
+            let spoiled = match (fault, reply) {
+                (Fault::Broken, Reply::Whole(answer)) => Reply::Broken(answer),
+                (Fault::Drip, Reply::Whole(answer)) => Reply::Drip(answer),
+                (_, _) => Reply::Reset,
+            };
+            (spoiled, format!("{result}, answer lost"))
+        }
+        Some(Fault::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            carry_out(world, asked, &service, None)
+        }
+    };
+    lock(world).note(service.operation(), asked, result);
+    reply
+}
+
+fn carry_out(world: &Mutex<World>, asked: &Asked, service: &Service<'_>, state: Option<&str>) -> (Reply, String) {
+    match answer(&mut lock(world), asked, service, state) {
+        Ok((answer, result)) => (Reply::Whole(answer), result),
+        Err(refused) => (Reply::Whole(error(service, &refused)), refused.code),
+    }
+}
+
+fn answer(
+    world: &mut World,
+    asked: &Asked,
+    service: &Service<'_>,
+    state: Option<&str>,
+) -> Result<(Answer, String), Refused> {
+    match service {
+        Service::Kms { operation } => {
+            signed(asked, "kms")?;
+            world.admit(operation)?;
+            let value = world.kms.call(operation, &asked.body, state)?;
+            let told = value["CustomKeyStores"][0]["ConnectionState"].as_str().unwrap_or("OK");
+            let answer = with_id(200, "application/x-amz-json-1.1", value.to_string());
+            Ok((answer, told.to_owned()))
+        }
+        Service::Sns { parameters } => {
+            let region = signed(asked, "sns")?;
+            let result = world.sns.call(parameters, region)?;
+            let action = parameters.action();
+            let body = format!(
+                "<{action}Response xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><{action}Result>{result}\
+                 </{action}Result><ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata>\
+                 </{action}Response>"
+            );
+            Ok((with_id(200, "text/xml", body), "OK".to_owned()))
+        }
+    }
+}
+
+/// The ID that every answer carries.
+pub const REQUEST_ID: &str = "11111111-2222-4333-8444-555555555555";
+
+fn with_id(status: u16, content_type: &str, body: String) -> Answer {
+    Answer {
+        status,
+        headers: vec![
+            ("content-type", content_type.to_owned()),
+            ("x-amzn-requestid", REQUEST_ID.to_owned()),
+        ],
+        body: body.into_bytes(),
+    }
+}
+
+fn error(service: &Service<'_>, refused: &Refused) -> Answer {
+    let Refused { status, code, message } = refused;
+    match service {
+        Service::Kms { .. } => {
+            let body = serde_json::json!({ "__type": code, "message": message });
+            with_id(*status, "application/x-amz-json-1.1", body.to_string())
+        }
+        Service::Sns { .. } => {
+            let body = format!(
+                "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+                 <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{REQUEST_ID}</RequestId>\
+                 </ErrorResponse>"
+            );
+            with_id(*status, "text/xml", body)
+        }
+    }
+}
+
+/// The Region that the request is signed for, if it is signed for this service.
+fn signed<'a>(asked: &'a Asked, service: &str) -> Result<&'a str, Refused> {
+    let scope = asked
+        .header("authorization")
+        .and_then(|header| header.strip_prefix("AWS4-HMAC-SHA256 Credential="))
+        .and_then(|rest| rest.split(',').next())
+        .ok_or_else(|| Refused::sns(400, "MissingAuthenticationTokenException", "the request is not signed"))?;
+    match scope.split('/').collect::<Vec<_>>().as_slice() {
+        [_, _, region, for_service, "aws4_request"] if *for_service == service => Ok(region),
+        _ => Err(Refused::sns(
+            400,
+            "InvalidSignatureException",
+            "the scope is another service's",
+        )),
+    }
+}
+
+impl World {
+    fn admit(&mut self, operation: &str) -> Result<(), Refused> {
+        let now = Instant::now();
+        self.recent
+            .retain(|(at, _)| now.duration_since(*at) < Duration::from_secs(1));
+        let within = self.recent.iter().filter(|(_, other)| other == operation).count();
+        if self.throttle && within >= REQUESTS_PER_SECOND {
+            return Err(Refused::kms("ThrottlingException", "Rate exceeded"));
+        }
+        self.recent.push_back((now, operation.to_owned()));
+        Ok(())
+    }
+
+    fn note(&mut self, operation: &str, asked: &Asked, result: String) {
+        let call = Call {
+            at: Instant::now(),
+            operation: operation.to_owned(),
+            request: String::from_utf8_lossy(&asked.body).into_owned(),
+            result,
+        };
+        self.watchers.retain(|watcher| watcher.send(call.clone()).is_ok());
+        self.calls.push(call);
+    }
+}

@@ -1,0 +1,101 @@
+//! Faults that a test scripts, an operation at a time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The service answers with this error; nothing is carried out.
+    Error {
+        /// The HTTP status.
+        status: u16,
+        /// The error code.
+        code: &'static str,
+    },
+    /// This status and body as they are; nothing is carried out.
+    Raw(u16, &'static str),
+    /// The request is carried out, this much later.
+    Delay(Duration),
+    /// Never an answer; nothing is carried out.
+    Hang,
+    /// The connection is reset; nothing is carried out.
+    Reset,
+    /// The request is carried out, and the connection is reset before the answer.
+    Lost,
+    /// The request is carried out, and the connection breaks in the middle of the answer.
+    Broken,
+    /// The request is carried out, and the answer comes a byte a second.
+    Drip,
+    /// `DescribeCustomKeyStores` tells this state, whatever the true one is.
+    State(&'static str),
+}
+
+impl Fault {
+    /// The throttling that KMS answers with, which is HTTP 400.
+    pub const THROTTLED: Self = Self::Error {
+        status: 400,
+        code: "ThrottlingException",
+    };
+
+    /// The answer to a caller without the permission.
+    pub const DENIED: Self = Self::Error {
+        status: 400,
+        code: "AccessDeniedException",
+    };
+}
+
+/// How often a fault strikes.
+#[derive(Debug, Clone, Copy)]
+pub enum Times {
+    /// The next so many requests.
+    Next(u32),
+    /// Every request until then.
+    For(Duration),
+    /// Every request.
+    Always,
+}
+
+/// The faults that are still to strike, by operation.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(HashMap<String, VecDeque<Scripted>>);
+
+#[derive(Debug)]
+struct Scripted {
+    fault: Fault,
+    times: Times,
+    since: Instant,
+}
+
+impl Faults {
+    pub(crate) fn script(&mut self, operation: &str, fault: Fault, times: Times) {
+        let since = Instant::now();
+        self.0
+            .entry(operation.to_owned())
+            .or_default()
+            .push_back(Scripted { fault, times, since });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault that strikes this request, if any.
+    pub(crate) fn strike(&mut self, operation: &str) -> Option<Fault> {
+        let queue = self.0.get_mut(operation)?;
+        loop {
+            let next = queue.front_mut()?;
+            match &mut next.times {
+                Times::Always => return Some(next.fault.clone()),
+                Times::For(time) if next.since.elapsed() < *time => return Some(next.fault.clone()),
+                Times::Next(left) if *left > 0 => {
+                    *left -= 1;
+                    return Some(next.fault.clone());
+                }
+                Times::For(_) | Times::Next(_) => queue.pop_front(),
+            };
+        }
+    }
+}

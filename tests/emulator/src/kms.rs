@@ -1,0 +1,320 @@
+//! Custom key stores as KMS keeps them: the state machine, and its JSON 1.1 protocol.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::Refused;
+
+/// Marks what must never leave the function: no log line and no notice may hold it.
+pub const SECRET: &str = "SECRET-b7e1";
+
+/// Where a key store stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// `CONNECTED`
+    Connected,
+    /// `CONNECTING`
+    Connecting,
+    /// `FAILED`
+    Failed,
+    /// `DISCONNECTING`
+    Disconnecting,
+    /// `DISCONNECTED`
+    Disconnected,
+}
+
+impl State {
+    /// The state as AWS spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "CONNECTED",
+            Self::Connecting => "CONNECTING",
+            Self::Failed => "FAILED",
+            Self::Disconnecting => "DISCONNECTING",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+}
+
+/// A custom key store.
+#[derive(Debug, Clone)]
+pub struct KeyStore {
+    /// Its ID.
+    pub id: String,
+    /// Its friendly name.
+    pub name: String,
+    /// Whether it is an external key store; if not, it is a CloudHSM one.
+    pub external: bool,
+    /// How long a connect or a disconnect of it takes.
+    pub transition: Duration,
+    state: State,
+    since: Instant,
+}
+
+impl KeyStore {
+    /// A connected CloudHSM key store that disconnects at once.
+    pub fn cloud_hsm(id: &str, name: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            external: false,
+            transition: Duration::ZERO,
+            state: State::Connected,
+            since: Instant::now(),
+        }
+    }
+
+    /// A connected external key store that disconnects at once.
+    pub fn external(id: &str, name: &str) -> Self {
+        Self {
+            external: true,
+            ..Self::cloud_hsm(id, name)
+        }
+    }
+
+    /// The same, in another state.
+    #[must_use]
+    pub fn in_state(self, state: State) -> Self {
+        Self {
+            state,
+            since: Instant::now(),
+            ..self
+        }
+    }
+
+    /// The same, with transitions that take time.
+    #[must_use]
+    pub fn taking(self, transition: Duration) -> Self {
+        Self { transition, ..self }
+    }
+
+    /// Its state by now.
+    pub fn state(&self) -> State {
+        let over = self.since.elapsed() >= self.transition;
+        match self.state {
+            State::Disconnecting if over => State::Disconnected,
+            State::Connecting if over => State::Connected,
+            state => state,
+        }
+    }
+
+    fn go(&mut self, state: State) {
+        self.state = state;
+        self.since = Instant::now();
+    }
+
+    fn entry(&self, state: Option<&str>) -> Value {
+        let mut entry = json!({
+            "CustomKeyStoreId": self.id,
+            "CustomKeyStoreName": self.name,
+            "ConnectionState": state.unwrap_or_else(|| self.state().as_str()),
+            "CreationDate": 1_499_288_695.918,
+        });
+        let fields = entry.as_object_mut().expect("an object");
+        if self.external {
+            fields.insert("CustomKeyStoreType".into(), "EXTERNAL_KEY_STORE".into());
+            fields.insert(
+                "XksProxyConfiguration".into(),
+                json!({
+                    "Connectivity": "PUBLIC_ENDPOINT",
+                    "AccessKeyId": format!("{SECRET}-ACCESSKEYID"),
+                    "UriEndpoint": format!("https://{SECRET}.example.com"),
+                    "UriPath": format!("/{SECRET}/kms/xks/v1"),
+                }),
+            );
+        } else {
+            fields.insert("CustomKeyStoreType".into(), "AWS_CLOUDHSM".into());
+            fields.insert("CloudHsmClusterId".into(), "cluster-1a23b4cdefg".into());
+            fields.insert(
+                "TrustAnchorCertificate".into(),
+                format!("-----BEGIN CERTIFICATE-----{SECRET}-----END CERTIFICATE-----").into(),
+            );
+        }
+        if self.state() == State::Failed {
+            fields.insert("ConnectionErrorCode".into(), "INVALID_CREDENTIALS".into());
+        }
+        entry
+    }
+}
+
+/// What KMS holds.
+#[derive(Debug, Default)]
+pub(crate) struct Kms {
+    pub(crate) key_stores: BTreeMap<String, KeyStore>,
+    /// Key ID or alias → the custom key store that it lives in, if it does.
+    pub(crate) keys: BTreeMap<String, Option<String>>,
+    created: u32,
+}
+
+impl Kms {
+    /// Carries out one operation. `state` is what a fault makes `DescribeCustomKeyStores` say.
+    pub(crate) fn call(&mut self, operation: &str, body: &[u8], state: Option<&str>) -> Result<Value, Refused> {
+        let request: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_| Refused::kms("SerializationException", "not a JSON object"))?;
+        match operation {
+            "DescribeCustomKeyStores" => self.describe(&Request::new(request, DESCRIBE)?, state),
+            "DisconnectCustomKeyStore" => self.disconnect(&Request::new(request, &["CustomKeyStoreId"])?),
+            "ConnectCustomKeyStore" => self.connect(&Request::new(request, &["CustomKeyStoreId"])?),
+            "CreateCustomKeyStore" => self.create(&Request::new(request, CREATE)?),
+            "DescribeKey" => self.describe_key(&Request::new(request, &["KeyId", "GrantTokens"])?),
+            other => Err(Refused::kms("UnknownOperationException", other)),
+        }
+    }
+
+    fn describe(&self, request: &Request, state: Option<&str>) -> Result<Value, Refused> {
+        let id = request.text("CustomKeyStoreId", 64)?;
+        let name = request.text("CustomKeyStoreName", 256)?;
+        let found: Vec<&KeyStore> = match (id, name) {
+            (Some(_), Some(_)) => return Err(Refused::kms("ValidationException", "an ID and a name")),
+            (None, None) => return self.page(request, state),
+            (Some(id), None) => self.key_stores.get(id).into_iter().collect(),
+            (None, Some(name)) => self.key_stores.values().filter(|store| store.name == name).collect(),
+        };
+        if found.is_empty() {
+            return Err(not_found());
+        }
+        let entries: Vec<_> = found.iter().map(|store| store.entry(state)).collect();
+        Ok(json!({ "CustomKeyStores": entries, "Truncated": false }))
+    }
+
+    fn page(&self, request: &Request, state: Option<&str>) -> Result<Value, Refused> {
+        let limit = request.number("Limit")?.unwrap_or(1000);
+        let marker = request.text("Marker", 1024)?.unwrap_or_default();
+        if !marker.is_empty() && !self.key_stores.contains_key(marker) {
+            return Err(Refused::kms(
+                "InvalidMarkerException",
+                "the marker is not one that KMS gave",
+            ));
+        }
+        let mut rest = self.key_stores.range(marker.to_owned()..);
+        let entries: Vec<_> = rest.by_ref().take(limit).map(|(_, store)| store.entry(state)).collect();
+        Ok(match rest.next() {
+            Some((next, _)) => json!({ "CustomKeyStores": entries, "Truncated": true, "NextMarker": next }),
+            None => json!({ "CustomKeyStores": entries, "Truncated": false }),
+        })
+    }
+
+    /// Rejected in `DISCONNECTING` and `DISCONNECTED`, and in no other state.
+    fn disconnect(&mut self, request: &Request) -> Result<Value, Refused> {
+        let store = self.store(request)?;
+        match store.state() {
+            State::Connected | State::Connecting | State::Failed => {
+                store.go(State::Disconnecting);
+                Ok(json!({}))
+            }
+            State::Disconnecting | State::Disconnected => Err(invalid_state()),
+        }
+    }
+
+    /// Accepted in `DISCONNECTED` only.
+    fn connect(&mut self, request: &Request) -> Result<Value, Refused> {
+        let store = self.store(request)?;
+        match store.state() {
+            State::Disconnected => {
+                store.go(State::Connecting);
+                Ok(json!({}))
+            }
+            State::Connected | State::Connecting | State::Failed | State::Disconnecting => Err(invalid_state()),
+        }
+    }
+
+    fn create(&mut self, request: &Request) -> Result<Value, Refused> {
+        let name = request.required("CustomKeyStoreName", 256)?;
+        if self.key_stores.values().any(|store| store.name == name) {
+            return Err(Refused::kms("CustomKeyStoreNameInUseException", "the name is in use"));
+        }
+        self.created += 1;
+        let id = format!("cks-{:017x}", self.created);
+        let store = match request.text("CustomKeyStoreType", 64)? {
+            None | Some("AWS_CLOUDHSM") => KeyStore::cloud_hsm(&id, name),
+            Some("EXTERNAL_KEY_STORE") => KeyStore::external(&id, name),
+            Some(_) => return Err(Refused::kms("ValidationException", "CustomKeyStoreType")),
+        };
+        self.key_stores.insert(id.clone(), store.in_state(State::Disconnected));
+        Ok(json!({ "CustomKeyStoreId": id }))
+    }
+
+    fn describe_key(&self, request: &Request) -> Result<Value, Refused> {
+        let key = request.required("KeyId", 2048)?;
+        let store = self
+            .keys
+            .get(key)
+            .ok_or_else(|| Refused::kms("NotFoundException", key))?;
+        let mut metadata = json!({ "KeyId": key, "Enabled": true, "KeyState": "Enabled", "Origin": "AWS_KMS" });
+        if let Some(store) = store {
+            let connected = self.key_stores.get(store).map(KeyStore::state) == Some(State::Connected);
+            metadata["CustomKeyStoreId"] = store.as_str().into();
+            metadata["Origin"] = "AWS_CLOUDHSM".into();
+            metadata["KeyState"] = if connected { "Enabled" } else { "Unavailable" }.into();
+        }
+        Ok(json!({ "KeyMetadata": metadata }))
+    }
+
+    fn store(&mut self, request: &Request) -> Result<&mut KeyStore, Refused> {
+        let id = request.required("CustomKeyStoreId", 64)?;
+        self.key_stores.get_mut(id).ok_or_else(not_found)
+    }
+}
+
+const DESCRIBE: &[&str] = &["CustomKeyStoreId", "CustomKeyStoreName", "Limit", "Marker"];
+const CREATE: &[&str] = &[
+    "CustomKeyStoreName",
+    "CustomKeyStoreType",
+    "CloudHsmClusterId",
+    "TrustAnchorCertificate",
+    "KeyStorePassword",
+    "XksProxyUriEndpoint",
+    "XksProxyUriPath",
+    "XksProxyConnectivity",
+    "XksProxyVpcEndpointServiceName",
+    "XksProxyAuthenticationCredential",
+];
+
+/// A request whose members are all in the operation's model.
+struct Request(Map<String, Value>);
+
+impl Request {
+    fn new(fields: Map<String, Value>, known: &[&str]) -> Result<Self, Refused> {
+        match fields.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(unknown) => Err(Refused::kms("SerializationException", unknown)),
+            None => Ok(Self(fields)),
+        }
+    }
+
+    fn text(&self, name: &str, longest: usize) -> Result<Option<&str>, Refused> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if (1..=longest).contains(&text.chars().count()) => Ok(Some(text)),
+            Some(Value::String(_)) => Err(Refused::kms("ValidationException", name)),
+            Some(_) => Err(Refused::kms("SerializationException", name)),
+        }
+    }
+
+    fn required(&self, name: &str, longest: usize) -> Result<&str, Refused> {
+        self.text(name, longest)?
+            .ok_or_else(|| Refused::kms("ValidationException", name))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<usize>, Refused> {
+        match self.0.get(name).map(Value::as_u64) {
+            None => Ok(None),
+            Some(Some(number @ 1..=1000)) => Ok(usize::try_from(number).ok()),
+            Some(_) => Err(Refused::kms("ValidationException", name)),
+        }
+    }
+}
+
+fn not_found() -> Refused {
+    Refused::kms("CustomKeyStoreNotFoundException", "the custom key store does not exist")
+}
+
+fn invalid_state() -> Refused {
+    Refused::kms(
+        "CustomKeyStoreInvalidStateException",
+        "the connection state of the custom key store does not allow it",
+    )
+}

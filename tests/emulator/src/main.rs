@@ -1,0 +1,33 @@
+//! The emulator by itself, for the AWS CLI and for `cargo lambda`:
+//! `emulator [--port PORT] [--transition SECONDS] [--fifo]` serves until it is ended.
+
+use std::{error::Error, thread, time::Duration};
+
+use emulator::{ACCOUNT, Emulator, kms::KeyStore};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut port = 0;
+    let mut transition = Duration::ZERO;
+    let mut topic = format!("arn:aws:sns:us-east-1:{ACCOUNT}:key-store-notices");
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+        match argument.as_str() {
+            "--port" => port = value()?.parse()?,
+            "--transition" => transition = Duration::from_secs_f64(value()?.parse()?),
+            "--fifo" => topic.push_str(".fifo"),
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    let emulator = Emulator::start_on(port)?;
+    emulator.add_key_store(KeyStore::cloud_hsm("cks-1234567890abcdef0", "payments-hsm").taking(transition));
+    emulator.add_key_store(KeyStore::external("cks-9876543210fedcba9", "archive-xks").taking(transition));
+    emulator.add_topic(&topic, None);
+    let calls = emulator.watch();
+    println!("{}", emulator.url());
+    for call in calls {
+        println!("{} {}: {}", call.operation, call.request, call.result);
+    }
+    thread::park();
+    Ok(())
+}

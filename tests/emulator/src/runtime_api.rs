@@ -1,0 +1,150 @@
+//! The Lambda Runtime API, from Lambda's side: it hands out invocations one at a time and keeps what
+//! the function answers.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use tokio::sync::{Mutex as AsyncMutex, mpsc as queue};
+
+use crate::{
+    ACCOUNT,
+    server::{Answer, Asked, Reply, Server},
+};
+
+/// What the function reported.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reported {
+    /// An invocation's result.
+    Response(Value),
+    /// An invocation's error.
+    Error(Value),
+    /// That Init failed, with the error type of the header.
+    InitError(Value, String),
+}
+
+/// An invocation for the function.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The event, byte for byte.
+    pub payload: Vec<u8>,
+    /// Lambda's request ID.
+    pub request_id: String,
+    /// How long the invocation may take.
+    pub timeout: Duration,
+}
+
+impl Delivery {
+    /// An event with a request ID of its own kind and a minute of time.
+    pub fn of(payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            payload: payload.into(),
+            request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into(),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A Runtime API that one function process talks to.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    server: Server,
+    deliveries: queue::UnboundedSender<Delivery>,
+    reports: Mutex<Receiver<Reported>>,
+}
+
+impl RuntimeApi {
+    /// Starts it on a free port.
+    pub fn start() -> io::Result<Self> {
+        let (deliveries, waiting) = queue::unbounded_channel();
+        let (report, reports) = mpsc::channel();
+        let waiting = Arc::new(AsyncMutex::new(waiting));
+        let server = Server::start(0, move |asked| {
+            let (waiting, report) = (Arc::clone(&waiting), report.clone());
+            async move { handle(&asked, &waiting, &report).await }
+        })?;
+        Ok(Self {
+            server,
+            deliveries,
+            reports: Mutex::new(reports),
+        })
+    }
+
+    /// The address, for `AWS_LAMBDA_RUNTIME_API`.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Hands over an invocation without waiting for its end.
+    pub fn deliver(&self, delivery: Delivery) {
+        self.deliveries.send(delivery).expect("the server runs");
+    }
+
+    /// Waits for the next report of the function.
+    pub fn reported(&self, within: Duration) -> Result<Reported, RecvTimeoutError> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.recv_timeout(within)
+    }
+
+    /// Hands over an invocation and waits for its end, somewhat longer than the invocation may take.
+    pub fn invoke(&self, delivery: Delivery) -> Reported {
+        let patience = delivery.timeout + Duration::from_secs(5);
+        self.deliver(delivery);
+        self.reported(patience)
+            .expect("the function reports before its deadline")
+    }
+}
+
+async fn handle(
+    asked: &Asked,
+    waiting: &AsyncMutex<queue::UnboundedReceiver<Delivery>>,
+    report: &Sender<Reported>,
+) -> Reply {
+    let path = asked.path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
+    let body = || serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
+    let reported = match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["invocation", "next"] => {
+            return match waiting.lock().await.recv().await {
+                Some(delivery) => next(delivery),
+                None => Reply::Hang,
+            };
+        }
+        ["invocation", _, "response"] => Reported::Response(body()),
+        ["invocation", _, "error"] => Reported::Error(body()),
+        ["init", "error"] => {
+            let kind = asked.header("lambda-runtime-function-error-type").unwrap_or_default();
+            Reported::InitError(body(), kind.to_owned())
+        }
+        _ => return whole(404, Vec::new(), Vec::new()),
+    };
+    let _ = report.send(reported);
+    whole(202, Vec::new(), b"{\"status\":\"OK\"}".to_vec())
+}
+
+fn next(delivery: Delivery) -> Reply {
+    let deadline = SystemTime::now() + delivery.timeout;
+    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let arn = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:disconnect-custom-key-store");
+    let headers = vec![
+        ("content-type", "application/json".into()),
+        ("lambda-runtime-aws-request-id", delivery.request_id),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", arn),
+        (
+            "lambda-runtime-trace-id",
+            "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".into(),
+        ),
+    ];
+    whole(200, headers, delivery.payload)
+}
+
+fn whole(status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Reply {
+    Reply::Whole(Answer { status, headers, body })
+}

@@ -1,0 +1,223 @@
+//! An HTTP server on a free loopback port, on a thread of its own, that can also misbehave.
+
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// What a handler makes of a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// A whole answer.
+    Whole(Answer),
+    /// Never an answer.
+    Hang,
+    /// The connection is reset before any answer.
+    Reset,
+    /// The connection breaks in the middle of the answer's body.
+    Broken(Answer),
+    /// The body comes a byte a second.
+    Drip(Answer),
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A request, its body read.
+#[derive(Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// Header names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| header == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A running server. Dropping it ends it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server that answers every request with what `handler` makes of it.
+    pub fn start<H, F>(port: u16, handler: H) -> io::Result<Self>
+    where
+        H: Fn(Asked) -> F + Send + Sync + 'static,
+        F: Future<Output = Reply> + 'static,
+    {
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::spawn(move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, accept(listener, Arc::new(handler), stopped));
+        });
+        Ok(Self {
+            address,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept<H, F>(listener: StdListener, handler: Arc<H>, mut stopped: watch::Receiver<bool>)
+where
+    H: Fn(Asked) -> F + 'static,
+    F: Future<Output = Reply> + 'static,
+{
+    let listener = TcpListener::from_std(listener).expect("a listener");
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => continue,
+            },
+            _ = stopped.changed() => return,
+        };
+        tokio::task::spawn_local(serve(stream, Arc::clone(&handler)));
+    }
+}
+
+async fn serve<H, F>(stream: TcpStream, handler: Arc<H>)
+where
+    H: Fn(Asked) -> F + 'static,
+    F: Future<Output = Reply> + 'static,
+{
+    let Ok((stream, socket)) = with_handle(stream) else {
+        return;
+    };
+    let service = service_fn(|request| answer(request, Arc::clone(&handler), &socket));
+    // A connection that a client or a fault breaks off is no error of the server.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// Keeps a second handle on the socket, to set how it is closed while hyper owns the stream.
+fn with_handle(stream: TcpStream) -> io::Result<(TcpStream, StdStream)> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    let handle = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, handle))
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+async fn answer<H, F>(request: Request<Incoming>, handler: Arc<H>, socket: &StdStream) -> io::Result<Response<Body>>
+where
+    H: Fn(Asked) -> F,
+    F: Future<Output = Reply>,
+{
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let asked = Asked {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect(),
+        body: body.to_vec(),
+    };
+    match handler(asked).await {
+        Reply::Whole(answer) => {
+            let body = Full::new(Bytes::from(answer.body.clone())).map_err(|never| match never {});
+            response(&answer, body.boxed())
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::Reset => {
+            SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+        Reply::Broken(answer) => {
+            SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
+            let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+            let half = Bytes::copy_from_slice(&answer.body[..answer.body.len() / 2]);
+            tokio::task::spawn_local(async move {
+                let _ = sender.send_data(half).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                sender.abort(io::ErrorKind::ConnectionReset.into());
+            });
+            response(&answer, body.boxed())
+        }
+        Reply::Drip(answer) => {
+            let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
+            let bytes = answer.body.clone();
+            tokio::task::spawn_local(async move {
+                for byte in bytes {
+                    if sender.send_data(Bytes::from(vec![byte])).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            });
+            response(&answer, body.boxed())
+        }
+    }
+}
+
+fn response(answer: &Answer, body: Body) -> io::Result<Response<Body>> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    response
+        .header("content-length", answer.body.len())
+        .body(body)
+        .map_err(io::Error::other)
+}

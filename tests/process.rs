@@ -1,0 +1,658 @@
+//! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would see.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use emulator::{
+    REQUEST_ID,
+    fault::{Fault, Times},
+    kms::{KeyStore, State},
+    runtime_api::{Delivery, Reported},
+};
+use serde_json::{Value, json};
+use support::{FIFO, ID, OTHER, Stage, TOPIC, error_of, event};
+
+/// Waits for Init's self-check to be over, so that what follows is the invocation's alone.
+fn started(stage: &Stage) {
+    let (kind, _) = stage.error("null");
+    assert_eq!(kind, "InvalidEvent");
+    stage.emulator.forget();
+}
+
+#[test]
+fn the_plain_path_is_three_calls_and_ends_disconnected() {
+    let stage = Stage::new();
+    started(&stage);
+    let report = stage.report(&event());
+    assert_eq!(
+        stage.emulator.operations(),
+        ["DisconnectCustomKeyStore", "DescribeCustomKeyStores", "Publish"]
+    );
+    assert_eq!(stage.emulator.state(ID), Some(State::Disconnected));
+    assert_eq!(report["outcome"], "DISCONNECTED");
+    assert_eq!(
+        report["message"],
+        format!("Custom key store {ID} (payments-hsm) is disconnected.")
+    );
+    assert_eq!(report["disconnectCalls"], 1);
+    assert_eq!(report["describeCalls"], 1);
+}
+
+#[test]
+fn the_response_has_the_fields_of_the_contract_and_leaves_out_what_is_absent() {
+    let stage = Stage::new();
+    let report = stage.report(&json!({
+        "customKeyStoreId": ID, "dryRun": false, "reason": "drill", "requestedBy": "alice",
+    }));
+    let mut fields: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "connectionState",
+            "customKeyStoreId",
+            "customKeyStoreName",
+            "customKeyStoreType",
+            "describeCalls",
+            "disconnectCalls",
+            "dryRun",
+            "elapsedMs",
+            "final",
+            "message",
+            "outcome",
+            "reason",
+            "region",
+            "requestId",
+            "requestedBy",
+            "severity",
+            "startedAt",
+            "trigger",
+            "version",
+        ]
+    );
+    assert_eq!(report["severity"], "INFO");
+    assert_eq!(report["connectionState"], "DISCONNECTED");
+    assert_eq!(report["customKeyStoreType"], "AWS_CLOUDHSM");
+    assert_eq!(report["trigger"], json!({ "type": "direct" }));
+    assert_eq!(
+        (&report["reason"], &report["requestedBy"]),
+        (&json!("drill"), &json!("alice"))
+    );
+    assert_eq!(report["region"], "us-east-1");
+    assert_eq!(report["requestId"], Delivery::of("").request_id);
+    assert_eq!((&report["dryRun"], &report["final"]), (&json!(false), &json!(true)));
+    let started_at = report["startedAt"].as_str().unwrap();
+    assert!(started_at.len() == 20 && started_at.ends_with('Z'), "{started_at}");
+    assert!(
+        report["version"]
+            .as_str()
+            .unwrap()
+            .starts_with(env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn response_notice_and_log_line_are_one_report() {
+    let stage = Stage::new();
+    let report = stage.report(&event());
+    let message = stage.emulator.published().pop().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&message.body).unwrap(), report);
+    assert!(
+        message.body.starts_with("{\n  \"message\": "),
+        "people read it in an e-mail: {}",
+        message.body
+    );
+
+    let mut line = stage.function.summaries().pop().unwrap();
+    let line = line.as_object_mut().unwrap();
+    assert_eq!(line.remove("level"), Some(json!("INFO")));
+    let timestamp = line.remove("timestamp").unwrap();
+    assert!(timestamp.as_str().unwrap().ends_with('Z'));
+    let mut flat = report.as_object().unwrap().clone();
+    flat.remove("trigger");
+    flat.insert("trigger.type".into(), "direct".into());
+    assert_eq!(*line, flat);
+}
+
+#[test]
+fn the_notice_carries_subject_and_attributes_for_filter_policies() {
+    let stage = Stage::new();
+    stage.report(&event());
+    let message = stage.emulator.published().pop().unwrap();
+    assert_eq!(
+        message.subject,
+        format!("INFO: DISCONNECTED: {ID} (payments-hsm) us-east-1")
+    );
+    let attributes: Vec<_> = message
+        .attributes
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        attributes,
+        [
+            ("customKeyStoreId", ID),
+            ("outcome", "DISCONNECTED"),
+            ("severity", "INFO"),
+            ("trigger", "direct"),
+        ]
+    );
+    assert_eq!((message.group, message.deduplication), (None, None));
+}
+
+#[test]
+fn a_fifo_topic_gets_the_key_store_as_group_and_one_id_for_all_retries() {
+    let settings = [("TOPIC_ARN", FIFO)];
+    let stage = Stage::with(&settings, |emulator| {
+        emulator.add_topic(FIFO, None);
+        emulator.add_key_store(KeyStore::external(ID, "archive-xks").taking(Duration::from_millis(400)));
+    });
+    stage.report(&event());
+    stage.error("{}");
+    stage.error("{}");
+    let request = Delivery::of("").request_id;
+    let sent: Vec<_> = stage
+        .emulator
+        .published()
+        .into_iter()
+        .map(|message| (message.group.unwrap(), message.deduplication.unwrap()))
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            (ID.to_owned(), format!("{request}-DISCONNECTING-early")),
+            (ID.to_owned(), format!("{request}-DISCONNECTED-final")),
+            ("none".to_owned(), format!("{request}-REFUSED-final")),
+            ("none".to_owned(), format!("{request}-REFUSED-final")),
+        ]
+    );
+}
+
+#[test]
+fn a_topic_in_another_region_is_called_there() {
+    let topic = "arn:aws:sns:eu-west-1:123456789012:key-store-notices";
+    let stage = Stage::with(&[("TOPIC_ARN", topic)], |emulator| emulator.add_topic(topic, None));
+    let report = stage.report(&event());
+    assert_eq!(report["region"], "us-east-1");
+    assert_eq!(stage.emulator.published().pop().unwrap().topic, topic);
+}
+
+#[test]
+fn a_store_that_takes_its_time_is_reported_early_and_then_verified() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.add_key_store(KeyStore::external(ID, "archive-xks").taking(Duration::from_millis(700)));
+    });
+    let report = stage.report(&event());
+    assert_eq!(report["outcome"], "DISCONNECTED");
+    assert_eq!(report["customKeyStoreType"], "EXTERNAL_KEY_STORE");
+    assert_eq!(report["disconnectCalls"], 1);
+    assert!(report["describeCalls"].as_u64().unwrap() > 1);
+    let told: Vec<_> = stage
+        .notices()
+        .iter()
+        .map(|notice| (notice["outcome"].clone(), notice["final"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (json!("DISCONNECTING"), json!(false)),
+            (json!("DISCONNECTED"), json!(true))
+        ]
+    );
+    assert_eq!(stage.function.summaries().len(), 1, "one summary line an invocation");
+}
+
+#[test]
+fn what_was_disconnected_before_is_told_apart() {
+    let stage = Stage::new();
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let again = stage.report(&event());
+    assert_eq!(again["outcome"], "ALREADY_DISCONNECTED");
+    assert_eq!(
+        again["message"],
+        format!("Custom key store {ID} (payments-hsm) was already disconnected.")
+    );
+}
+
+#[test]
+fn a_custom_eventbridge_event_acts_and_is_named() {
+    let stage = Stage::new();
+    let report = stage.report(&json!({
+        "version": "0", "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", "detail-type": "Disconnect Custom Key Store",
+        "source": "com.example.security", "account": "123456789012", "time": "2026-11-23T12:00:00Z",
+        "region": "us-east-1", "resources": [], "detail": { "CustomKeyStoreId": ID, "Reason": "leaver" },
+    }));
+    assert_eq!(report["outcome"], "DISCONNECTED");
+    assert_eq!(report["reason"], "leaver");
+    assert_eq!(
+        report["trigger"],
+        json!({
+            "type": "eventbridge", "name": "Disconnect Custom Key Store",
+            "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        })
+    );
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_says_what_a_run_would_do() {
+    let stage = Stage::new();
+    started(&stage);
+    let report = stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));
+    assert_eq!(report["outcome"], "DRY_RUN");
+    assert_eq!(
+        (&report["dryRun"], &report["connectionState"]),
+        (&json!(true), &json!("CONNECTED"))
+    );
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("is CONNECTED and would be disconnected."),
+        "{message}"
+    );
+    assert_eq!(report["findings"], Value::Null);
+    assert_eq!(stage.count("DisconnectCustomKeyStore"), 0);
+    assert_eq!(stage.emulator.state(ID), Some(State::Connected));
+    assert_eq!(stage.notices().len(), 1);
+}
+
+#[test]
+fn observe_mode_makes_every_run_a_dry_run() {
+    let stage = Stage::with(&[("DRY_RUN", "true")], |_| {});
+    for event in [event(), json!({ "CustomKeyStoreId": ID, "DryRun": false })] {
+        assert_eq!(stage.report(&event)["outcome"], "DRY_RUN");
+    }
+    assert_eq!(stage.count("DisconnectCustomKeyStore"), 0);
+}
+
+#[test]
+fn a_dry_run_carries_what_the_self_check_finds() {
+    let settings = [("ALLOWED_KEY_STORE_IDS", "cks-1234567890abcdef0,cks-none")];
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1";
+    let stage = Stage::with(&settings, |emulator| {
+        emulator.add_key(key, Some(ID));
+        emulator.add_topic(TOPIC, Some(key));
+    });
+    let report = stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));
+    let findings: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(
+        findings[0].contains("cks-none is in ALLOWED_KEY_STORE_IDS"),
+        "{findings:?}"
+    );
+    assert!(
+        findings[1].contains("encrypted with a KMS key in custom key store"),
+        "{findings:?}"
+    );
+    let logged = stage
+        .function
+        .lines()
+        .iter()
+        .filter(|line| line.contains("\"WARN\""))
+        .count();
+    assert_eq!(logged, 2, "Init logs the same findings: {:?}", stage.function.lines());
+}
+
+#[test]
+fn a_key_store_that_is_not_allowed_is_refused_without_a_call() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.add_key_store(KeyStore::external(OTHER, "archive-xks"))
+    });
+    started(&stage);
+    let (kind, message) = stage.error(json!({ "CustomKeyStoreId": OTHER }).to_string());
+    assert_eq!(kind, "KeyStoreNotAllowed");
+    assert!(message.contains("ALLOWED_KEY_STORE_IDS"), "{message}");
+    assert_eq!(stage.emulator.operations(), ["Publish"]);
+    assert_eq!(stage.notices()[0]["outcome"], "REFUSED");
+    assert_eq!(stage.notices()[0]["customKeyStoreId"], OTHER);
+    assert_eq!(stage.emulator.state(OTHER), Some(State::Connected));
+}
+
+/// Each of these is refused with a message that holds the given words, a notice and no KMS call.
+#[test]
+fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
+    let stage = Stage::new();
+    started(&stage);
+    let field = |name: &str, value: Value| json!({ "CustomKeyStoreId": ID, name: value }).to_string();
+    let nested = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let long = "x".repeat(1 << 20);
+    for (payload, words) in [
+        ("{}".to_owned(), "CustomKeyStoreId is missing"),
+        (
+            json!({ "CustomKeyStoreId": "" }).to_string(),
+            "CustomKeyStoreId is empty",
+        ),
+        (
+            json!({ "CustomKeyStoreId": "c".repeat(65) }).to_string(),
+            "CustomKeyStoreId has 65 characters, and at most 64",
+        ),
+        (
+            json!({ "CustomKeyStoreId": 7 }).to_string(),
+            "CustomKeyStoreId must be a string, and is a number",
+        ),
+        (
+            json!({ "CustomKeyStoreId": "cks 1\n" }).to_string(),
+            "outside ASCII; found \"cks 1\\n\"",
+        ),
+        (field("Force", true.into()), "the field \"Force\" is unknown"),
+        (field("DryRunn", true.into()), "the field \"DryRunn\" is unknown"),
+        (
+            field("DryRun", "true".into()),
+            "DryRun must be true or false without quotes, and is a string",
+        ),
+        (
+            field("DryRun", Value::Null),
+            "DryRun must be true or false without quotes, and is null",
+        ),
+        (
+            field("Reason", "r".repeat(513).into()),
+            "Reason has 513 characters, and at most 512",
+        ),
+        (
+            field("RequestedBy", "r".repeat(257).into()),
+            "RequestedBy has 257 characters, and at most 256",
+        ),
+        (
+            field("Reason", json!(["why"])),
+            "Reason must be a string, and is an array",
+        ),
+        (
+            format!(r#"{{"CustomKeyStoreId":"{ID}","CustomKeyStoreId":"{OTHER}"}}"#),
+            "the field \"CustomKeyStoreId\" stands twice",
+        ),
+        (
+            format!(r#"{{"CustomKeyStoreId":"{ID}","customKeyStoreId":"{ID}"}}"#),
+            "CustomKeyStoreId is given twice, in two spellings",
+        ),
+        (format!("[{}]", event()), "the event is an array, not an object"),
+        ("7".to_owned(), "the event is a number, not an object"),
+        ("null".to_owned(), "the event is null, not an object"),
+        (format!("\"{long}\""), "the event is a string, not an object"),
+        (long.clone(), "not usable JSON"),
+        (nested, "the event is not usable JSON: recursion limit exceeded"),
+        (String::new(), "not usable JSON"),
+        (format!("{}{}", event(), event()), "trailing characters"),
+        (
+            json!({ "source": "com.example", "detail-type": "x", "detail": "{}" }).to_string(),
+            "the detail of the event is a string, not an object",
+        ),
+        (
+            json!({ "source": "com.example", "detail-type": "x" }).to_string(),
+            "the event has no detail",
+        ),
+        (
+            json!({ "source": "s", "detail-type": "x", "account": "999999999999", "detail": event() }).to_string(),
+            "the event is from account \"999999999999\"",
+        ),
+        (
+            json!({ "source": "s", "detail-type": "x", "region": "eu-west-1", "detail": event() }).to_string(),
+            "the event is from Region \"eu-west-1\"",
+        ),
+    ] {
+        let shown: String = payload.chars().take(80).collect();
+        let (kind, message) = stage.error(payload);
+        assert_eq!(kind, "InvalidEvent", "{shown}");
+        assert!(message.contains(words), "{shown}: {message}");
+        assert!(message.starts_with("Refused, nothing was called: "), "{message}");
+        assert!(message.contains("Advice: "), "{message}");
+        assert_eq!(stage.emulator.operations(), ["Publish"], "{shown}");
+        let notice = stage.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["severity"]),
+            (&json!("REFUSED"), &json!("ERROR"))
+        );
+        assert_eq!(notice["error"]["code"], "InvalidEvent");
+        stage.emulator.forget();
+    }
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_and_reported_too() {
+    let stage = Stage::new();
+    let (kind, message) = stage.error(b"{\"CustomKeyStoreId\":\"cks-\xff\"}".to_vec());
+    assert_eq!(kind, "InvalidEvent");
+    assert!(message.contains("outside ASCII"), "{message}");
+    assert_eq!(stage.notices().len(), 1);
+}
+
+#[test]
+fn an_event_that_is_wrong_in_ten_thousand_places_still_makes_a_notice_that_sns_takes() {
+    let stage = Stage::new();
+    let fields: Vec<_> = (0..10_000).map(|n| format!("\"unknown-{n}\":0")).collect();
+    let (kind, message) = stage.error(format!("{{{}}}", fields.join(",")));
+    assert_eq!(kind, "InvalidEvent");
+    assert!(message.contains("more characters cut"), "{message}");
+    assert_eq!(stage.notices().len(), 1);
+}
+
+#[test]
+fn kms_refusing_is_failed_with_code_request_id_and_advice() {
+    for (code, status, kind, advice) in [
+        (
+            "AccessDeniedException",
+            400,
+            "AccessDenied",
+            "the role lacks kms:DisconnectCustomKeyStore",
+        ),
+        (
+            "ExpiredTokenException",
+            400,
+            "AccessDenied",
+            "credentials were not accepted",
+        ),
+        (
+            "CustomKeyStoreNotFoundException",
+            400,
+            "KeyStoreNotFound",
+            "compare the ID and the Region",
+        ),
+        ("ValidationException", 400, "InternalError", "act on the message"),
+    ] {
+        let stage = Stage::new();
+        started(&stage);
+        stage
+            .emulator
+            .fault("DisconnectCustomKeyStore", Fault::Error { status, code }, Times::Always);
+        let (error_type, message) = stage.error(event().to_string());
+        assert_eq!(error_type, kind);
+        assert!(message.contains(code), "{message}");
+        assert_eq!(stage.emulator.operations(), ["DisconnectCustomKeyStore", "Publish"]);
+        let notice = stage.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["severity"]),
+            (&json!("FAILED"), &json!("CRITICAL"))
+        );
+        assert_eq!(notice["error"]["code"], code);
+        assert_eq!(notice["error"]["awsRequestId"], REQUEST_ID);
+        assert!(notice["error"]["advice"].as_str().unwrap().contains(advice), "{notice}");
+        let line = stage.function.summaries().pop().unwrap();
+        assert_eq!((&line["level"], &line["error.code"]), (&json!("ERROR"), &json!(code)));
+    }
+}
+
+#[test]
+fn a_kms_that_never_answers_still_ends_in_a_notice_before_the_deadline() {
+    let stage = Stage::new();
+    started(&stage);
+    for operation in ["DisconnectCustomKeyStore", "DescribeCustomKeyStores"] {
+        stage.emulator.fault(operation, Fault::Hang, Times::Always);
+    }
+    let begun = Instant::now();
+    let timeout = Duration::from_secs(3);
+    let Reported::Error(error) = stage.invoke_within(&event(), timeout) else {
+        panic!("a KMS that never answers is no success");
+    };
+    assert!(begun.elapsed() < timeout, "{:?}", begun.elapsed());
+    assert_eq!(error_of(&error).0, "KmsUnavailable");
+    assert_eq!(stage.notices().pop().unwrap()["outcome"], "FAILED");
+}
+
+#[test]
+fn the_budget_ending_before_disconnected_is_not_verified_and_says_what_was_read() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.add_key_store(KeyStore::external(ID, "archive-xks").taking(Duration::from_secs(3600)));
+    });
+    let Reported::Error(error) = stage.invoke_within(&event(), Duration::from_secs(3)) else {
+        panic!("DISCONNECTING is no success");
+    };
+    let (kind, message) = error_of(&error);
+    assert_eq!(kind, "NotVerified");
+    assert!(message.contains("the state last read is DISCONNECTING"), "{message}");
+    let notices = stage.notices();
+    assert_eq!(notices.len(), 2, "one early, one final");
+    assert_eq!(
+        (&notices[0]["final"], &notices[1]["final"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(notices[1]["severity"], "WARNING");
+}
+
+#[test]
+fn a_notice_that_cannot_be_sent_is_an_error_that_holds_the_outcome() {
+    let stage = Stage::new();
+    started(&stage);
+    let gone = Fault::Error {
+        status: 404,
+        code: "NotFound",
+    };
+    stage.emulator.fault("Publish", gone, Times::Always);
+    let (kind, message) = stage.error(event().to_string());
+    assert_eq!(kind, "NotificationFailed");
+    assert!(message.contains("\"outcome\":\"DISCONNECTED\""), "{message}");
+    assert!(message.contains("correct TOPIC_ARN"), "{message}");
+    assert_eq!(stage.count("DisconnectCustomKeyStore"), 1);
+    assert_eq!(stage.function.summaries().pop().unwrap()["outcome"], "DISCONNECTED");
+}
+
+#[test]
+fn a_notice_that_cannot_be_sent_does_not_hide_the_error_before_it() {
+    let stage = Stage::new();
+    started(&stage);
+    stage.emulator.fault(
+        "Publish",
+        Fault::Error {
+            status: 403,
+            code: "AuthorizationError",
+        },
+        Times::Always,
+    );
+    assert_eq!(stage.error("{}").0, "InvalidEvent");
+    let lines = stage.function.lines();
+    assert!(lines.last().unwrap().contains("sns:Publish"), "{lines:?}");
+}
+
+#[test]
+fn connections_that_were_closed_between_invocations_are_no_error() {
+    let stage = Stage::new();
+    started(&stage);
+    stage
+        .emulator
+        .fault("DisconnectCustomKeyStore", Fault::Reset, Times::Next(1));
+    stage.emulator.fault("Publish", Fault::Reset, Times::Next(1));
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    assert_eq!(stage.notices().len(), 1);
+}
+
+#[test]
+fn a_lost_answer_is_verified_and_not_failed() {
+    let stage = Stage::new();
+    started(&stage);
+    stage
+        .emulator
+        .fault("DisconnectCustomKeyStore", Fault::Lost, Times::Next(1));
+    let report = stage.report(&event());
+    assert_eq!(report["connectionState"], "DISCONNECTED");
+}
+
+/// The configuration's fault is told to Lambda, and to the topic where that is known.
+#[test]
+fn a_faulty_configuration_fails_init_by_name_and_is_reported_where_it_can_be() {
+    for (settings, notices) in [
+        (vec![("ALLOWED_KEY_STORE_IDS", "")], 1),
+        (vec![("DRY_RUN", "yes"), ("ALLOWED_KEY_STORE_IDS", "*, *")], 1),
+        (vec![("TOPIC_ARN", "key-store-notices")], 0),
+    ] {
+        let mut stage = Stage::with(&settings, |_| {});
+        let Ok(Reported::InitError(error, header)) = stage.runtime_api.reported(Duration::from_secs(10)) else {
+            panic!("{settings:?} is no configuration");
+        };
+        let (kind, message) = error_of(&error);
+        assert_eq!(
+            (kind.as_str(), header.as_str()),
+            ("InvalidConfiguration", "Function.InvalidConfiguration")
+        );
+        for (variable, value) in &settings {
+            assert!(message.contains(variable), "{message}");
+            assert!(message.contains(&format!("\"{value}\"")), "{message}");
+        }
+        assert!(!stage.function.ended(Duration::from_secs(5)).unwrap().success());
+        assert!(
+            stage
+                .emulator
+                .operations()
+                .iter()
+                .all(|operation| operation == "Publish")
+        );
+        assert_eq!(stage.notices().len(), notices);
+        for notice in stage.notices() {
+            assert_eq!(
+                (&notice["outcome"], &notice["error"]["code"]),
+                (&json!("REFUSED"), &json!("InvalidConfiguration"))
+            );
+        }
+        assert_eq!(stage.function.summaries().len(), 1);
+    }
+}
+
+#[test]
+fn the_log_level_is_honoured_and_fatal_is_error() {
+    for (level, refused, done) in [("WARN", 1, 0), ("FATAL", 1, 0), ("INFO", 1, 1), ("nonsense", 1, 1)] {
+        let stage = Stage::with(&[("AWS_LAMBDA_LOG_LEVEL", level)], |_| {});
+        stage.error("{}");
+        assert_eq!(stage.function.summaries().len(), refused, "{level}");
+        stage.report(&event());
+        assert_eq!(stage.function.summaries().len(), refused + done, "{level}");
+    }
+}
+
+#[test]
+fn at_trace_level_neither_the_event_nor_the_answers_of_kms_are_logged() {
+    let stage = Stage::with(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")], |emulator| {
+        emulator.add_key_store(KeyStore::external(ID, "archive-xks"));
+    });
+    stage.error(r#"{"CustomKeyStoreId":7,"Password":"hunter2-e1f5"}"#);
+    stage.report(&event());
+    let lines = stage.function.lines();
+    assert!(
+        lines.iter().any(|line| line.contains("\"DEBUG\"")),
+        "our own lines are there: {lines:?}"
+    );
+    assert!(!lines.iter().any(|line| line.contains("hunter2-e1f5")), "{lines:?}");
+    stage.nothing_secret_left();
+}
+
+#[test]
+fn text_lines_stay_one_line_each() {
+    let stage = Stage::with(&[("AWS_LAMBDA_LOG_FORMAT", "Text")], |_| {});
+    stage.report(&json!({ "CustomKeyStoreId": ID, "Reason": "a\nb\u{1b}[31m outcome=\"FAILED\"" }));
+    let lines = stage.function.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(" INFO \"Custom key store"), "{lines:?}");
+    assert!(
+        lines[0].contains(r#"reason="a\nb\u001b[31m outcome=\"FAILED\"""#),
+        "{lines:?}"
+    );
+}

@@ -1,0 +1,129 @@
+//! What the tests share: one function process between the stand-ins.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+#![allow(missing_docs, unreachable_pub, reason = "test support")]
+
+use std::{process::Command, time::Duration};
+
+use emulator::{
+    Emulator,
+    function::Function,
+    kms::{KeyStore, SECRET},
+    runtime_api::{Delivery, Reported, RuntimeApi},
+};
+use serde_json::{Value, json};
+
+pub const ID: &str = "cks-1234567890abcdef0";
+pub const OTHER: &str = "cks-9876543210fedcba9";
+pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices";
+pub const FIFO: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices.fifo";
+
+/// The real binary, the emulator and the Runtime API's stand-in.
+pub struct Stage {
+    pub emulator: Emulator,
+    pub runtime_api: RuntimeApi,
+    pub function: Function,
+}
+
+impl Stage {
+    /// A connected CloudHSM key store that disconnects at once, allowed, and a standard topic.
+    pub fn new() -> Self {
+        Self::with(&[], |_| {})
+    }
+
+    /// The same with `settings` over the environment, after `prepare` has changed the emulator.
+    pub fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> Self {
+        let emulator = Emulator::start().unwrap();
+        emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
+        emulator.add_topic(TOPIC, None);
+        prepare(&emulator);
+        let runtime_api = RuntimeApi::start().unwrap();
+        let defaults = [("ALLOWED_KEY_STORE_IDS", ID), ("TOPIC_ARN", TOPIC)];
+        let settings = [&defaults, settings].concat();
+        let binary = Command::new(env!("CARGO_BIN_EXE_disconnect-custom-key-store"));
+        let function = Function::start(binary, &emulator, &runtime_api, &settings).unwrap();
+        Self {
+            emulator,
+            runtime_api,
+            function,
+        }
+    }
+
+    pub fn invoke(&self, event: &Value) -> Reported {
+        self.runtime_api.invoke(Delivery::of(event.to_string()))
+    }
+
+    pub fn invoke_within(&self, event: &Value, timeout: Duration) -> Reported {
+        self.runtime_api.invoke(Delivery {
+            timeout,
+            ..Delivery::of(event.to_string())
+        })
+    }
+
+    /// Invokes with the plain event and takes the report.
+    pub fn report(&self, event: &Value) -> Value {
+        match self.invoke(event) {
+            Reported::Response(report) => report,
+            other => panic!("not a response: {other:?}"),
+        }
+    }
+
+    /// Invokes with this payload and takes `errorType` and `errorMessage`.
+    pub fn error(&self, payload: impl Into<Vec<u8>>) -> (String, String) {
+        match self.runtime_api.invoke(Delivery::of(payload)) {
+            Reported::Error(error) => error_of(&error),
+            other => panic!("not an error: {other:?}"),
+        }
+    }
+
+    /// The notices so far, parsed.
+    pub fn notices(&self) -> Vec<Value> {
+        self.emulator
+            .published()
+            .iter()
+            .map(|message| serde_json::from_str(&message.body).unwrap())
+            .collect()
+    }
+
+    /// How often KMS was called with this operation since the last [`Emulator::forget`].
+    pub fn count(&self, operation: &str) -> usize {
+        self.emulator
+            .operations()
+            .iter()
+            .filter(|name| *name == operation)
+            .count()
+    }
+
+    /// No line and no notice so far holds what must never leave the function.
+    #[track_caller]
+    pub fn nothing_secret_left(&self) {
+        for line in self.function.lines() {
+            assert!(!line.contains(SECRET), "a secret is in the log line {line}");
+        }
+        for message in self.emulator.published() {
+            assert!(
+                !message.body.contains(SECRET),
+                "a secret is in a notice: {}",
+                message.body
+            );
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.nothing_secret_left();
+        }
+    }
+}
+
+pub fn error_of(error: &Value) -> (String, String) {
+    let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    (field("errorType"), field("errorMessage"))
+}
+
+/// The plain event.
+pub fn event() -> Value {
+    json!({ "CustomKeyStoreId": ID })
+}
