@@ -12,7 +12,7 @@ use disconnect_custom_key_store::{init::init, logging, runtime};
     clippy::disallowed_methods,
     reason = "the one place that reads the environment and the clock"
 )]
-pub async fn main() -> ExitCode {
+pub(crate) async fn main() -> ExitCode {
     let lookup = |name: &str| std::env::var(name).ok();
     let clock = SystemTime::now;
     let settings = logging::Settings::from_lookup(lookup);

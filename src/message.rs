@@ -97,7 +97,9 @@ fn not_done(progress: &Progress, store: &str, failure: &Failure) -> String {
         }
         Failure::Panic(_) if asked == 0 => format!("{store} was not disconnected"),
         Failure::Call(_) | Failure::Panic(_) => {
-            format!("{store} may not be disconnected: KMS was asked {asked} times without a usable answer")
+            format!(
+                "it is not known whether {store} is disconnected: KMS was asked {asked} times without a usable answer"
+            )
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Every wait has a budget. Time is paused here: what takes fifteen minutes takes none.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "support/app.rs"]
+mod app;
+
+use std::time::Duration;
+
+use app::{Scripted, Step, accepted, invocation, kms_error, published, state};
+use disconnect_custom_key_store::{error::Error, handler::handle, report::Report};
+use tokio::time::Instant;
+
+const DEADLINES: [Duration; 4] = [
+    Duration::from_secs(900),
+    Duration::from_secs(60),
+    Duration::from_secs(10),
+    Duration::from_secs(3),
+];
+
+/// Runs the plain event and holds it to its deadline.
+async fn run(script: &Scripted, timeout: Duration) -> (Result<Report, Error>, Duration) {
+    let begun = Instant::now();
+    let ended = handle(&script.app(), invocation(timeout)).await;
+    let took = begun.elapsed();
+    assert!(took < timeout, "{took:?} of {timeout:?}");
+    (ended, took)
+}
+
+fn error_type(ended: Result<Report, Error>) -> &'static str {
+    ended.expect_err("an error").error_type().as_str()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kms_that_never_answers_is_reported_before_any_deadline() {
+    for timeout in DEADLINES {
+        let script = Scripted::new(|operation, _| match operation {
+            "Publish" => published(),
+            _ => Step::Hang,
+        });
+        let (ended, _) = run(&script, timeout).await;
+        assert_eq!(error_type(ended), "KmsUnavailable");
+        let notices = script.notices();
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0]["outcome"], "FAILED");
+        assert_eq!(notices[0]["error"]["code"], "Timeout");
+        let message = notices[0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("not known whether"),
+            "it may have been carried out: {message}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_describe_that_never_answers_is_not_verified_before_any_deadline() {
+    for timeout in DEADLINES {
+        let script = Scripted::new(|operation, _| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ => Step::Hang,
+        });
+        let (ended, _) = run(&script, timeout).await;
+        assert_eq!(error_type(ended), "NotVerified");
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 1);
+        let last = script.notices().pop().unwrap();
+        assert_eq!(
+            (&last["outcome"], &last["final"]),
+            (&"DISCONNECTING".into(), &true.into())
+        );
+        let message = last["message"].as_str().unwrap();
+        assert!(
+            message.contains("Whether its keys can still be used is not known"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_sns_that_never_answers_does_not_hold_up_the_disconnect_nor_pass_the_deadline() {
+    for timeout in DEADLINES {
+        let script = Scripted::new(|operation, before| match operation {
+            "Publish" => Step::Hang,
+            "DisconnectCustomKeyStore" => accepted(),
+            _ if before == 0 => state("DISCONNECTING"),
+            _ => state("DISCONNECTED"),
+        });
+        let (ended, _) = run(&script, timeout).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.error_type().as_str(), "NotificationFailed");
+        assert!(error.to_string().contains("\"outcome\":\"DISCONNECTED\""), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_answering_at_all_still_ends_before_any_deadline() {
+    for timeout in DEADLINES {
+        let (ended, _) = run(&Scripted::new(|_, _| Step::Hang), timeout).await;
+        assert_eq!(error_type(ended), "KmsUnavailable");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_disconnects_is_read_until_the_budget_ends() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTING"),
+    });
+    let (ended, took) = run(&script, Duration::from_secs(900)).await;
+    assert_eq!(error_type(ended), "NotVerified");
+    assert!(took > Duration::from_secs(880), "it used its budget: {took:?}");
+    assert_eq!(script.count("DisconnectCustomKeyStore"), 1);
+    assert_eq!(script.count("Publish"), 2, "one early, one final");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_come_at_once_and_then_between_a_quarter_second_and_five_seconds_apart() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ if before < 80 => state("DISCONNECTING"),
+        _ => state("DISCONNECTED"),
+    });
+    let (ended, took) = run(&script, Duration::from_secs(900)).await;
+    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    let asked = script.times("DisconnectCustomKeyStore")[0];
+    let reads = script.times("DescribeCustomKeyStores");
+    assert_eq!(reads[0] - asked, Duration::ZERO, "the first read is at once");
+    let pauses: Vec<_> = reads.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The tokio clock ticks in milliseconds and rounds a pause up.
+    let (shortest, longest) = (Duration::from_millis(250), Duration::from_millis(5002));
+    assert!(
+        pauses.iter().all(|pause| (shortest..=longest).contains(pause)),
+        "{pauses:?}"
+    );
+    assert!(
+        pauses.iter().any(|pause| *pause != pauses[0]),
+        "there is jitter: {pauses:?}"
+    );
+    assert!(took > Duration::from_secs(100), "the pauses grow: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_while_polling_is_waited_out() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ if before < 60 => kms_error("ThrottlingException"),
+        _ => state("DISCONNECTED"),
+    });
+    let (ended, _) = run(&script, Duration::from_secs(900)).await;
+    let report = ended.unwrap();
+    assert_eq!((report.outcome, report.disconnect_calls), ("DISCONNECTED", 1));
+    let told: Vec<_> = script
+        .notices()
+        .iter()
+        .map(|notice| notice["outcome"].clone())
+        .collect();
+    assert_eq!(
+        told,
+        ["DISCONNECTING", "DISCONNECTED"],
+        "somebody knows early that it is not verified"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_disconnect_is_asked_for_again() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" if before < 12 => kms_error("ThrottlingException"),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let (ended, _) = run(&script, Duration::from_secs(900)).await;
+    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_that_is_throttled_for_ever_is_reported_after_two_minutes_and_not_fifteen() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => kms_error("ThrottlingException"),
+        _ => state("CONNECTED"),
+    });
+    let (ended, took) = run(&script, Duration::from_secs(900)).await;
+    assert_eq!(error_type(ended), "KmsUnavailable");
+    assert!(took < Duration::from_secs(180), "{took:?}");
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(notice["error"]["code"], "ThrottlingException");
+    assert_eq!(notice["connectionState"], "CONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_within_the_attempt_is_waited_for() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => Step::Later(Duration::from_millis(2500), 200, "{}".into()),
+        _ => state("DISCONNECTED"),
+    });
+    let (ended, _) = run(&script, Duration::from_secs(60)).await;
+    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(script.count("DisconnectCustomKeyStore"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publish_that_fails_at_first_is_tried_until_it_is_taken() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" if before < 8 => Step::Answer(503, String::new()),
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let (ended, _) = run(&script, Duration::from_secs(900)).await;
+    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+}

@@ -1,0 +1,339 @@
+//! The procedure's walks through the states, against sequences of modelled answers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[path = "support/app.rs"]
+mod app;
+
+use std::time::Duration;
+
+use app::{ID, Scripted, TOPIC, accepted, config, invocation, kms_error, published, state};
+use aws_sdk_kms::{
+    operation::{
+        describe_custom_key_stores::DescribeCustomKeyStoresOutput,
+        disconnect_custom_key_store::{DisconnectCustomKeyStoreError, DisconnectCustomKeyStoreOutput},
+    },
+    types::{ConnectionStateType, CustomKeyStoresListEntry, error::CustomKeyStoreInvalidStateException},
+};
+use aws_sdk_sns::operation::publish::PublishOutput;
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use disconnect_custom_key_store::{App, error::Error, handler::handle, report::Report};
+use serde_json::Value;
+
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+fn disconnect_accepted() -> Rule {
+    mock!(aws_sdk_kms::Client::disconnect_custom_key_store)
+        .match_requests(|request| request.custom_key_store_id() == Some(ID))
+        .then_output(|| DisconnectCustomKeyStoreOutput::builder().build())
+}
+
+fn disconnect_rejected() -> Rule {
+    mock!(aws_sdk_kms::Client::disconnect_custom_key_store).then_error(|| {
+        DisconnectCustomKeyStoreError::CustomKeyStoreInvalidStateException(
+            CustomKeyStoreInvalidStateException::builder()
+                .meta(
+                    aws_sdk_kms::error::ErrorMetadata::builder()
+                        .code("CustomKeyStoreInvalidStateException")
+                        .build(),
+                )
+                .build(),
+        )
+    })
+}
+
+fn reads(state: ConnectionStateType, times: usize) -> Rule {
+    mock!(aws_sdk_kms::Client::describe_custom_key_stores)
+        .match_requests(|request| {
+            request.custom_key_store_id() == Some(ID) && request.custom_key_store_name().is_none()
+        })
+        .sequence()
+        .output(move || {
+            let entry = CustomKeyStoresListEntry::builder()
+                .custom_key_store_id(ID)
+                .connection_state(state.clone())
+                .build();
+            DescribeCustomKeyStoresOutput::builder()
+                .custom_key_stores(entry)
+                .build()
+        })
+        .times(times)
+        .build()
+}
+
+fn publishes() -> Rule {
+    mock!(aws_sdk_sns::Client::publish)
+        .match_requests(|request| request.topic_arn() == Some(TOPIC))
+        .sequence()
+        .output(|| PublishOutput::builder().message_id("m-1").build())
+        .repeatedly()
+        .build()
+}
+
+/// Runs the plain event against these answers of KMS, in this order and no others.
+async fn walk(kms: &[Rule]) -> (Result<Report, Error>, usize) {
+    let publish = publishes();
+    let app = App {
+        config: config(&[]),
+        kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, kms),
+        sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]),
+    };
+    let ended = handle(&app, invocation(TIMEOUT)).await;
+    for rule in kms {
+        assert!(rule.num_calls() > 0, "every answer was asked for");
+    }
+    (ended, publish.num_calls())
+}
+
+fn told(ended: Result<Report, Error>) -> (&'static str, u32, u32) {
+    let report = ended.unwrap();
+    (report.outcome, report.disconnect_calls, report.describe_calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepted_and_read_back_is_disconnected() {
+    let (ended, notices) = walk(&[disconnect_accepted(), reads(ConnectionStateType::Disconnected, 1)]).await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 1), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_and_read_back_is_already_disconnected() {
+    let (ended, notices) = walk(&[disconnect_rejected(), reads(ConnectionStateType::Disconnected, 1)]).await;
+    assert_eq!((told(ended), notices), (("ALREADY_DISCONNECTED", 1, 1), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_because_it_is_disconnecting_is_waited_for() {
+    let (ended, notices) = walk(&[
+        disconnect_rejected(),
+        reads(ConnectionStateType::Disconnecting, 5),
+        reads(ConnectionStateType::Disconnected, 1),
+    ])
+    .await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 6), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_or_two_stale_reads_are_not_a_reconnect() {
+    for stale in [
+        ConnectionStateType::Connected,
+        ConnectionStateType::Connecting,
+        ConnectionStateType::Failed,
+    ] {
+        let (ended, notices) = walk(&[
+            disconnect_accepted(),
+            reads(stale, 2),
+            reads(ConnectionStateType::Disconnecting, 2),
+            reads(ConnectionStateType::Disconnected, 1),
+        ])
+        .await;
+        assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 5), 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connected_again_for_three_reads_is_disconnected_again() {
+    let (ended, notices) = walk(&[
+        disconnect_accepted(),
+        reads(ConnectionStateType::Disconnecting, 1),
+        reads(ConnectionStateType::Connected, 3),
+        disconnect_accepted(),
+        reads(ConnectionStateType::Connecting, 3),
+        disconnect_rejected(),
+        reads(ConnectionStateType::Disconnected, 1),
+    ])
+    .await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 3, 8), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_this_version_does_not_know_is_not_success() {
+    let (ended, _) = walk(&[
+        disconnect_accepted(),
+        reads(ConnectionStateType::from("HIBERNATING"), 3),
+        reads(ConnectionStateType::Disconnected, 1),
+    ])
+    .await;
+    assert_eq!(told(ended), ("DISCONNECTED", 1, 4));
+}
+
+/// A mock without a rule panics inside the SDK call.
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_reported_like_any_other_failure_and_the_next_invocation_works() {
+    let publish = publishes();
+    let once = [disconnect_accepted(), reads(ConnectionStateType::Disconnecting, 1)];
+    let mut app = App {
+        config: config(&[]),
+        kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, &once),
+        sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]),
+    };
+    let error = handle(&app, invocation(TIMEOUT)).await.unwrap_err();
+    assert_eq!(error.error_type().as_str(), "InternalError");
+    let message = error.to_string();
+    assert!(message.contains("panic"), "{message}");
+    assert!(
+        message.contains("the state last read is DISCONNECTING"),
+        "what was done is told: {message}"
+    );
+    assert_eq!(publish.num_calls(), 2, "the early notice and the failure's");
+
+    let again = [disconnect_rejected(), reads(ConnectionStateType::Disconnected, 1)];
+    app.kms = mock_client!(aws_sdk_kms, RuleMode::Sequential, &again);
+    assert_eq!(told(handle(&app, invocation(TIMEOUT)).await).0, "ALREADY_DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_notice_is_a_failed_notice_and_does_not_hide_what_was_done() {
+    let kms = [disconnect_accepted(), reads(ConnectionStateType::Disconnected, 1)];
+    let none: [&Rule; 0] = [];
+    let app = App {
+        config: config(&[]),
+        kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, &kms),
+        sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, none),
+    };
+    let error = handle(&app, invocation(TIMEOUT)).await.unwrap_err();
+    assert_eq!(error.error_type().as_str(), "NotificationFailed");
+    assert!(error.to_string().contains("\"outcome\":\"DISCONNECTED\""), "{error}");
+}
+
+/// Runs the plain event against a script of HTTP answers.
+async fn scripted(script: &Scripted) -> Result<Report, Error> {
+    handle(&script.app(), invocation(TIMEOUT)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_denied_ends_the_verification_at_once() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => kms_error("AccessDeniedException"),
+    });
+    let error = scripted(&script).await.unwrap_err();
+    assert_eq!(error.error_type().as_str(), "NotVerified");
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(
+        (&notice["outcome"], &notice["final"]),
+        (&Value::from("DISCONNECTING"), &Value::from(true))
+    );
+    assert_eq!(notice["error"]["code"], "AccessDeniedException");
+    let advice = notice["error"]["advice"].as_str().unwrap();
+    assert!(advice.contains("kms:DescribeCustomKeyStores"), "{advice}");
+    assert_eq!(script.seen().len(), 3, "one of each call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_vanishes_is_looked_for_three_times() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => kms_error("CustomKeyStoreNotFoundException"),
+    });
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type().as_str(),
+        "NotVerified"
+    );
+    assert_eq!(script.count("DescribeCustomKeyStores"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnected_store_that_kms_will_not_disconnect_again_is_failed() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => accepted(),
+        ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type().as_str(),
+        "AccessDenied"
+    );
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(
+        (&notice["outcome"], &notice["connectionState"]),
+        (&Value::from("FAILED"), &Value::from("CONNECTED"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stays_connected_is_never_said_to_be_unusable() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type().as_str(),
+        "NotVerified"
+    );
+    assert!(
+        script.count("DisconnectCustomKeyStore") > 10,
+        "it is asked for again and again"
+    );
+    for notice in script.notices() {
+        let message = notice["message"].as_str().unwrap();
+        assert!(
+            message.contains("Take its keys for usable until DISCONNECTED is read"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_kms_without_the_store_or_its_state_is_no_read_back() {
+    for body in [
+        "{\"CustomKeyStores\":[]}",
+        "{}",
+        "{\"CustomKeyStores\":[{\"CustomKeyStoreId\":\"cks-other\",\"ConnectionState\":\"DISCONNECTED\"}]}",
+    ] {
+        let script = Scripted::new(move |operation, _| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ => app::Step::Answer(200, body.into()),
+        });
+        assert_eq!(
+            scripted(&script).await.unwrap_err().error_type().as_str(),
+            "NotVerified",
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_without_an_answer_is_looked_up_before_it_is_called_a_failure() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => app::Step::Hang,
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap().outcome, "DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_that_cannot_read_the_store_fails_as_the_run_would() {
+    for (code, kind) in [
+        ("AccessDeniedException", "AccessDenied"),
+        ("CustomKeyStoreNotFoundException", "KeyStoreNotFound"),
+    ] {
+        let script = Scripted::new(move |operation, _| match operation {
+            "Publish" => published(),
+            _ => kms_error(code),
+        });
+        let mut drill = invocation(TIMEOUT);
+        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#);
+        let error = handle(&script.app(), drill).await.unwrap_err();
+        assert_eq!(error.error_type().as_str(), kind);
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 0);
+        let notice = script.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["dryRun"]),
+            (&Value::from("FAILED"), &Value::from(true))
+        );
+        assert!(!notice["findings"].as_array().unwrap().is_empty());
+    }
+}
