@@ -8,15 +8,20 @@
 //! - `--already`: a key store that is disconnected already.
 
 #![allow(clippy::expect_used, reason = "a demo ends where it cannot go on")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a demo reads its own environment and runs in real time"
+)]
 
 use std::{
     env, fs,
     process::{Command, ExitCode},
+    sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 
 use emulator::{
-    Emulator,
+    Call, Emulator,
     function::Function,
     kms::{KeyStore, State},
     runtime_api::{Delivery, Reported, RuntimeApi},
@@ -34,7 +39,6 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices";
 const FUNCTION: &str = "DEMO_FUNCTION";
 
 fn main() -> ExitCode {
-    #[expect(clippy::disallowed_methods, reason = "which of the two processes this is")]
     if env::var(FUNCTION).is_ok() {
         return function::main();
     }
@@ -118,7 +122,7 @@ fn play(scene: &Scene) -> ExitCode {
 }
 
 /// Shows the calls that came since the last time, and the notices among them as an e-mail.
-fn show(calls: &std::sync::mpsc::Receiver<emulator::Call>, begun: Instant, emulator: &Emulator, shown: &mut usize) {
+fn show(calls: &Receiver<Call>, begun: Instant, emulator: &Emulator, shown: &mut usize) {
     for call in calls.try_iter() {
         let at = call.at.saturating_duration_since(begun).as_secs_f64();
         println!("  {at:7.3} s  {:<26} {}", call.operation, call.result);

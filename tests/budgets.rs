@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests"
+    clippy::disallowed_methods,
+    reason = "a test fails where it cannot go on, and a process runs in real time"
 )]
 
 #[path = "support/app.rs"]

@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests"
+    clippy::disallowed_methods,
+    reason = "a test fails where it cannot go on, and a process runs in real time"
 )]
 
 mod support;
@@ -308,7 +309,7 @@ fn a_dry_run_carries_what_the_self_check_finds() {
 #[test]
 fn a_key_store_that_is_not_allowed_is_refused_without_a_call() {
     let stage = Stage::with(&[], |emulator| {
-        emulator.add_key_store(KeyStore::external(OTHER, "archive-xks"))
+        emulator.add_key_store(KeyStore::external(OTHER, "archive-xks"));
     });
     started(&stage);
     let (kind, message) = stage.error(json!({ "CustomKeyStoreId": OTHER }).to_string());
