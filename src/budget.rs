@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 /// Lambda's longest timeout (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const LONGEST: Duration = Duration::from_secs(900);
-/// Less than this is never assumed. Lambda does not deliver an event without time to handle it, so
-/// nothing left means that clocks disagree, and a kill switch acts all the same.
+/// With less than this left, the act matters more than the margin: a kill switch acts all the same.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The moments by which an invocation must be done with each part of its work.

@@ -12,6 +12,10 @@ use crate::{
     handler::{Invocation, handle},
 };
 
+/// The time that an invocation is taken to have when its deadline lies in the past. Lambda delivers
+/// none such, so then the two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
+const ASSUMED: Duration = Duration::from_secs(10);
+
 /// Handles invocations until Lambda ends the process. `clock` is the wall clock.
 ///
 /// # Errors
@@ -42,7 +46,7 @@ fn payload_as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
 
 fn invocation(event: LambdaEvent<String>, now: SystemTime) -> Invocation {
     let deadline = UNIX_EPOCH + Duration::from_millis(event.context.deadline);
-    let left = deadline.duration_since(now).unwrap_or_default();
+    let left = deadline.duration_since(now).unwrap_or(ASSUMED);
     Invocation {
         payload: event.payload,
         request_id: event.context.request_id,

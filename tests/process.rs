@@ -522,6 +522,17 @@ fn the_budget_ending_before_disconnected_is_not_verified_and_says_what_was_read(
 }
 
 #[test]
+fn a_deadline_in_the_past_means_that_clocks_disagree_and_leaves_time_to_verify() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm").taking(Duration::from_millis(1200)));
+    });
+    let Reported::Response(report) = stage.invoke_within(&event(), Duration::ZERO) else {
+        panic!("it is disconnected after 1.2 s");
+    };
+    assert_eq!(report["outcome"], "DISCONNECTED");
+}
+
+#[test]
 fn a_notice_that_cannot_be_sent_is_an_error_that_holds_the_outcome() {
     let stage = Stage::new();
     started(&stage);

@@ -26,7 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let calls = emulator.watch();
     println!("{}", emulator.url());
     for call in calls {
-        println!("{} {}: {}", call.operation, call.request, call.result);
+        // A Publish is a form of several kilobytes; its subject says enough.
+        let request = if call.operation == "Publish" {
+            let subject = emulator.published().pop().map(|message| message.subject);
+            subject.unwrap_or_default()
+        } else {
+            call.request
+        };
+        println!("{} {request}: {}", call.operation, call.result);
     }
     thread::park();
     Ok(())

@@ -95,7 +95,7 @@ impl RuntimeApi {
 
     /// Hands over an invocation and waits for its end, somewhat longer than the invocation may take.
     pub fn invoke(&self, delivery: Delivery) -> Reported {
-        let patience = delivery.timeout + Duration::from_secs(5);
+        let patience = delivery.timeout + Duration::from_secs(15);
         self.deliver(delivery);
         self.reported(patience)
             .expect("the function reports before its deadline")
