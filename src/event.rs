@@ -1,11 +1,16 @@
 //! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
 //!
-//! What AWS sends (the envelope) is read leniently: a few fields, wherever else it holds what it
-//! likes. What a person writes (the request inside) is read strictly. No module under this one
-//! decides whether a key store may be disconnected; that is the [guard](crate::guard)'s.
+//! What AWS sends is read leniently: a few fields, wherever else it holds what it likes. What a
+//! person writes is read strictly. An event names a key store only if exactly one ID stands at the
+//! documented place; nothing is searched for, nothing is guessed. Whether that key store may be
+//! disconnected is not decided here but by the [guard](crate::guard).
 
+mod alarm;
+mod cloudtrail;
 mod direct;
 mod eventbridge;
+mod schedule;
+mod sns;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,6 +19,8 @@ use crate::{
     ids::{KeyStoreId, Place},
     json, text,
 };
+
+pub use direct::Direct;
 
 /// An event as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +45,11 @@ pub enum Asks {
         /// Whether the event itself asks for a dry run.
         dry_run: bool,
     },
+    /// For nothing: an alarm that is not in `ALARM`, a call that failed, the function's own notice.
+    Nothing {
+        /// Why there is nothing to do.
+        why: String,
+    },
     /// It cannot be told, so nothing may be done.
     Refused {
         /// The key store, if exactly one ID stands where it should.
@@ -49,14 +61,15 @@ pub enum Asks {
 
 /// What sent an event, for the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trigger {
     /// The kind of trigger.
     #[serde(rename = "type")]
     pub kind: TriggerType,
-    /// Its name: the alarm's, the event's `detail-type`.
+    /// Its name: the alarm's, the schedule's, the event's `detail-type`, the SNS topic's ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its ARN or the event's ID.
+    /// Its ARN, or the ID of the event or message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -64,11 +77,18 @@ pub struct Trigger {
 /// The kinds of trigger, as they stand in a report's `trigger.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TriggerType {
     /// A request by itself: break-glass `Invoke`, a schedule's or a rule's constant `Input`.
     Direct,
-    /// A custom event on an EventBridge bus.
+    /// An event on an EventBridge bus that is none of those below.
     EventBridge,
+    /// A schedule without an `Input`.
+    Schedule,
+    /// A CloudWatch alarm, by any of its three ways.
+    Alarm,
+    /// A record of CloudTrail.
+    CloudTrail,
     /// None of the shapes that the function knows.
     Unrecognised,
 }
@@ -80,6 +100,9 @@ impl TriggerType {
         match self {
             Self::Direct => "direct",
             Self::EventBridge => "eventbridge",
+            Self::Schedule => "schedule",
+            Self::Alarm => "alarm",
+            Self::CloudTrail => "cloudtrail",
             Self::Unrecognised => "unrecognised",
         }
     }
@@ -89,7 +112,7 @@ impl TriggerType {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{wrong}")]
 pub struct InvalidEvent {
-    /// Everything that is wrong with it, and what was found.
+    /// What the event was taken for, and everything that is wrong with it.
     pub wrong: String,
     /// What to send instead.
     pub instead: String,
@@ -107,27 +130,62 @@ pub fn read(payload: &str, own: &Place) -> Event {
         let found = json::kind(&parsed);
         return unrecognised(&format!("the event is {found}, not an object"));
     };
-    if object.contains_key("detail-type") && object.contains_key("source") {
+    if object.contains_key("Records") {
+        sns::read(&object, own)
+    } else if object.contains_key("alarmData") {
+        alarm::from_action(&object, own)
+    } else if object.contains_key("detail-type") && object.contains_key("source") {
         eventbridge::read(&object, own)
     } else {
-        direct::read(&object, Trigger::of(TriggerType::Direct))
+        direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload")
     }
 }
 
 impl Event {
-    /// Refuses the event if it says that it is from another account or Region than the function's
-    /// own: KMS would look for its ID here.
+    /// An event that asks as `asks` says, and gives no reason.
+    fn asking(trigger: Trigger, asks: Asks) -> Self {
+        Self {
+            trigger,
+            reason: None,
+            requested_by: None,
+            asks,
+        }
+    }
+
+    /// An event that there is nothing to do about.
+    fn ignored(trigger: Trigger, why: String) -> Self {
+        Self::asking(trigger, Asks::Nothing { why })
+    }
+
+    /// An event that is refused, with what to send instead.
+    fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: &str, instead: String) -> Self {
+        let error = InvalidEvent {
+            // An event of a megabyte can be wrong in ten thousand places.
+            wrong: text::cut(wrong, 2048),
+            instead,
+        };
+        Self::asking(trigger, Asks::Refused { key_store, error })
+    }
+
+    /// Refuses a request that says it is from another account or Region than the function's own: KMS
+    /// would look for its ID here. An event that asks for nothing may come from anywhere.
     fn only_from(mut self, from: &Place, own: &Place) -> Self {
         let Some(wrong) = own.differs_from(from) else {
             return self;
         };
         let key_store = match self.asks {
+            Asks::Nothing { .. } => return self,
             Asks::Disconnect { key_store, .. } => Some(key_store),
             Asks::Refused { key_store, .. } => key_store,
         };
         let instead = "Deploy the function where the key store is, and send the event there".into();
         let error = InvalidEvent { wrong, instead };
         self.asks = Asks::Refused { key_store, error };
+        self
+    }
+
+    fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason;
         self
     }
 }
@@ -145,32 +203,17 @@ impl Trigger {
 }
 
 fn unrecognised(wrong: &str) -> Event {
-    refused(Trigger::of(TriggerType::Unrecognised), None, wrong)
+    let trigger = Trigger::of(TriggerType::Unrecognised);
+    Event::refused(trigger, None, wrong, direct::advice())
 }
 
-/// An event that is refused, with the shortest good event as the advice.
-fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: &str) -> Event {
-    let instead = format!(
-        "Send {}, with DryRun, Reason and RequestedBy as you need them",
-        direct::EXAMPLE
-    );
-    Event {
-        trigger,
-        reason: None,
-        requested_by: None,
-        asks: Asks::Refused {
-            key_store,
-            error: InvalidEvent {
-                // An event of a megabyte can be wrong in ten thousand places.
-                wrong: text::cut(wrong, 2048),
-                instead,
-            },
-        },
-    }
-}
-
-/// A text field of an envelope, cut to a length that a notice can carry.
+/// A text field of an envelope, cut to a length that a notice can carry; absent if it is empty.
 fn label(object: &Map<String, Value>, field: &str) -> Option<String> {
-    let value = object.get(field)?.as_str()?;
-    (!value.is_empty()).then(|| text::cut(value, 256))
+    object.get(field).and_then(words)
+}
+
+/// The text of a value, if it is a text with something in it.
+fn words(value: &Value) -> Option<String> {
+    let value = value.as_str()?;
+    (!value.is_empty()).then(|| text::cut(value, 1024))
 }

@@ -63,7 +63,11 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     };
     let report = Report::new(&origin, &progress, &outcome);
     logging::summary(&report);
-    let notice = send(app, &report, budget.report_until).await;
+    let notice = if outcome.is_published() {
+        send(app, &report, budget.report_until).await
+    } else {
+        Ok(())
+    };
     outcome.into_result(&report.message)?;
     match notice {
         Ok(()) => Ok(report),
@@ -87,6 +91,7 @@ async fn decide(
     origin.tell(&event);
     let target = match event.asks {
         Asks::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
+        Asks::Nothing { why } => return Outcome::Ignored(why),
         Asks::Refused { error, .. } => return Outcome::Refused(error.into()),
     };
     match target {
@@ -155,7 +160,7 @@ async fn send(app: &App, report: &Report, until: Instant) -> Result<(), CallErro
                 error.awsRequestId = error.aws_request_id,
                 error.advice = error.advice(),
                 "The notice of {} could not be sent: {error}",
-                report.outcome
+                report.outcome.as_str()
             );
             Err(error)
         }

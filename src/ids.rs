@@ -14,6 +14,7 @@ use crate::text;
 /// attribute and a FIFO message group, which take no other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^[!-~]{1,64}$")))]
 pub struct KeyStoreId(String);
 
 impl KeyStoreId {

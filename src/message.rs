@@ -15,6 +15,7 @@ pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -
     let told = match outcome {
         Outcome::Disconnected => format!("{store} is disconnected."),
         Outcome::AlreadyDisconnected => format!("{store} was already disconnected."),
+        Outcome::Ignored(why) => format!("nothing to do: {why}."),
         Outcome::DryRun => format!("dry run, nothing was changed: {store} {}.", would(state)),
         Outcome::Disconnecting(Verification::GoesOn) => format!(
             "KMS accepted the request to disconnect {store} or was at it already; {}. {} \

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::{
     aws::{CallError, Cause, Operation, call},
     ids::TopicArn,
+    outcome::Name,
     report::Report,
 };
 
@@ -63,7 +64,7 @@ fn body(report: &Report) -> String {
 
 fn subject(report: &Report) -> String {
     let early = if report.is_final { "" } else { " (not final)" };
-    let dry_run = if report.dry_run && report.outcome != "DRY_RUN" {
+    let dry_run = if report.dry_run && report.outcome != Name::DryRun {
         " (dry run)"
     } else {
         ""
@@ -77,7 +78,7 @@ fn subject(report: &Report) -> String {
     let subject = format!(
         "{}: {}{early}{dry_run}: {store} {region}",
         report.severity.as_str(),
-        report.outcome
+        report.outcome.as_str()
     );
     ascii(subject.trim_end(), SUBJECT_LIMIT)
 }
@@ -97,7 +98,7 @@ fn ascii(text: &str, limit: usize) -> String {
 fn attributes(report: &Report) -> HashMap<String, MessageAttributeValue> {
     let id = report.custom_key_store_id.as_ref().map(ToString::to_string);
     [
-        ("outcome", Some(report.outcome.to_owned())),
+        ("outcome", Some(report.outcome.as_str().to_owned())),
         ("severity", Some(report.severity.as_str().to_owned())),
         ("trigger", Some(report.trigger.kind.as_str().to_owned())),
         ("customKeyStoreId", id),
@@ -127,5 +128,5 @@ fn group(report: &Report) -> String {
 fn deduplication_id(report: &Report) -> String {
     let request = ascii(report.request_id.as_deref().unwrap_or("init"), 80).replace(' ', "-");
     let stage = if report.is_final { "final" } else { "early" };
-    format!("{request}-{}-{stage}", report.outcome)
+    format!("{request}-{}-{stage}", report.outcome.as_str())
 }

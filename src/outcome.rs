@@ -19,6 +19,8 @@ pub enum Outcome {
     AlreadyDisconnected,
     /// Nothing changed.
     DryRun,
+    /// The event asks for nothing, for this reason.
+    Ignored(String),
     /// KMS accepted the request or was at it already; `DISCONNECTED` was not read yet.
     Disconnecting(Verification),
     /// A rule forbids it; nothing was called.
@@ -61,9 +63,47 @@ pub enum Failure {
     Panic(String),
 }
 
+/// The outcomes' names, as they stand in reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Name {
+    /// Disconnected by this run, read back.
+    Disconnected,
+    /// It was so already, read back.
+    AlreadyDisconnected,
+    /// Nothing changed; says the state and what would be done.
+    DryRun,
+    /// The event asks for nothing.
+    Ignored,
+    /// KMS accepted the request or was at it already; `DISCONNECTED` was not read yet.
+    Disconnecting,
+    /// A rule forbids it; nothing was called.
+    Refused,
+    /// KMS would not, or could not be reached.
+    Failed,
+}
+
+impl Name {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "DISCONNECTED",
+            Self::AlreadyDisconnected => "ALREADY_DISCONNECTED",
+            Self::DryRun => "DRY_RUN",
+            Self::Ignored => "IGNORED",
+            Self::Disconnecting => "DISCONNECTING",
+            Self::Refused => "REFUSED",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
 /// How much an outcome matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Severity {
     /// As asked.
     Info,
@@ -91,14 +131,15 @@ impl Severity {
 impl Outcome {
     /// The name as it stands in reports.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> Name {
         match self {
-            Self::Disconnected => "DISCONNECTED",
-            Self::AlreadyDisconnected => "ALREADY_DISCONNECTED",
-            Self::DryRun => "DRY_RUN",
-            Self::Disconnecting(_) => "DISCONNECTING",
-            Self::Refused(_) => "REFUSED",
-            Self::Failed(_) => "FAILED",
+            Self::Disconnected => Name::Disconnected,
+            Self::AlreadyDisconnected => Name::AlreadyDisconnected,
+            Self::DryRun => Name::DryRun,
+            Self::Ignored(_) => Name::Ignored,
+            Self::Disconnecting(_) => Name::Disconnecting,
+            Self::Refused(_) => Name::Refused,
+            Self::Failed(_) => Name::Failed,
         }
     }
 
@@ -106,7 +147,7 @@ impl Outcome {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun => Severity::Info,
+            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun | Self::Ignored(_) => Severity::Info,
             Self::Disconnecting(_) => Severity::Warning,
             Self::Refused(_) => Severity::Error,
             Self::Failed(_) => Severity::Critical,
@@ -121,7 +162,23 @@ impl Outcome {
             Self::Disconnected
             | Self::AlreadyDisconnected
             | Self::DryRun
+            | Self::Ignored(_)
             | Self::Disconnecting(Verification::Ended(_))
+            | Self::Refused(_)
+            | Self::Failed(_) => true,
+        }
+    }
+
+    /// Whether it is published. What asks for nothing is logged and no more: an alarm that goes back
+    /// to `OK` should not wake anybody.
+    #[must_use]
+    pub const fn is_published(&self) -> bool {
+        match self {
+            Self::Ignored(_) => false,
+            Self::Disconnected
+            | Self::AlreadyDisconnected
+            | Self::DryRun
+            | Self::Disconnecting(_)
             | Self::Refused(_)
             | Self::Failed(_) => true,
         }
@@ -134,7 +191,7 @@ impl Outcome {
     pub fn into_result(self, message: &str) -> Result<(), Error> {
         let message = message.to_owned();
         match self {
-            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun => Ok(()),
+            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun | Self::Ignored(_) => Ok(()),
             Self::Disconnecting(Verification::GoesOn) => Err(Error::Verify { message, source: None }),
             Self::Disconnecting(Verification::Ended(source)) => Err(Error::Verify { message, source }),
             Self::Refused(source) => Err(Error::Refused { message, source }),
@@ -206,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_three_good_outcomes_return_and_each_other_one_is_its_error() {
+    fn only_the_four_good_outcomes_return_and_each_other_one_is_its_error() {
         let event = InvalidEvent {
             wrong: "w".into(),
             instead: "i".into(),
@@ -216,6 +273,7 @@ mod tests {
             (Outcome::Disconnected, "DISCONNECTED", "INFO", None),
             (Outcome::AlreadyDisconnected, "ALREADY_DISCONNECTED", "INFO", None),
             (Outcome::DryRun, "DRY_RUN", "INFO", None),
+            (Outcome::Ignored("w".into()), "IGNORED", "INFO", None),
             (
                 Outcome::Disconnecting(Verification::Ended(None)),
                 "DISCONNECTING",
@@ -240,8 +298,9 @@ mod tests {
                 Some("InternalError"),
             ),
         ] {
-            assert_eq!((outcome.name(), outcome.severity().as_str()), (name, severity));
+            assert_eq!((outcome.name().as_str(), outcome.severity().as_str()), (name, severity));
             assert!(outcome.is_final());
+            assert_eq!(outcome.is_published(), name != "IGNORED");
             let ended = outcome.into_result("m");
             assert_eq!(ended.err().map(|error| error.error_type().as_str()), error, "{name}");
         }

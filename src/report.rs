@@ -16,7 +16,7 @@ use crate::{
     handler::Invocation,
     ids::KeyStoreId,
     message::message,
-    outcome::{Failure, Outcome, Severity, Verification},
+    outcome::{Failure, Name, Outcome, Severity, Verification},
 };
 
 /// The version and commit that this binary was built from, such as `0.1.0+abc1234`.
@@ -72,6 +72,7 @@ impl Origin {
                 self.key_store_id = Some(key_store.clone());
                 self.dry_run |= dry_run;
             }
+            Asks::Nothing { .. } => {}
             Asks::Refused { key_store, .. } => self.key_store_id.clone_from(key_store),
         }
     }
@@ -81,11 +82,12 @@ impl Origin {
 /// left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// One or two sentences for a person.
     pub message: String,
     /// The outcome's name.
-    pub outcome: &'static str,
+    pub outcome: Name,
     /// How much it matters.
     pub severity: Severity,
     /// The key store, if the event names exactly one.
@@ -140,6 +142,7 @@ pub struct Report {
 /// What went wrong, in fields that can be searched for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorDetail {
     /// The service's error code, or the invocation's `errorType`.
     pub code: String,
@@ -202,6 +205,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         Outcome::Disconnected
         | Outcome::AlreadyDisconnected
         | Outcome::DryRun
+        | Outcome::Ignored(_)
         | Outcome::Disconnecting(Verification::GoesOn) => None,
         Outcome::Disconnecting(Verification::Ended(None)) => Some(ErrorDetail {
             code: ErrorType::NotVerified.as_str().into(),

@@ -130,7 +130,7 @@ async fn reads_come_at_once_and_then_between_a_quarter_second_and_five_seconds_a
         _ => state("DISCONNECTED"),
     });
     let (ended, took) = run(&script, Duration::from_secs(900)).await;
-    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
     let asked = script.times("DisconnectCustomKeyStore")[0];
     let reads = script.times("DescribeCustomKeyStores");
     assert_eq!(reads[0] - asked, Duration::ZERO, "the first read is at once");
@@ -158,7 +158,7 @@ async fn throttling_while_polling_is_waited_out() {
     });
     let (ended, _) = run(&script, Duration::from_secs(900)).await;
     let report = ended.unwrap();
-    assert_eq!((report.outcome, report.disconnect_calls), ("DISCONNECTED", 1));
+    assert_eq!((report.outcome.as_str(), report.disconnect_calls), ("DISCONNECTED", 1));
     let told: Vec<_> = script
         .notices()
         .iter()
@@ -180,7 +180,7 @@ async fn a_throttled_disconnect_is_asked_for_again() {
         _ => state("DISCONNECTED"),
     });
     let (ended, _) = run(&script, Duration::from_secs(900)).await;
-    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +206,7 @@ async fn a_slow_answer_within_the_attempt_is_waited_for() {
         _ => state("DISCONNECTED"),
     });
     let (ended, _) = run(&script, Duration::from_secs(60)).await;
-    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
     assert_eq!(script.count("DisconnectCustomKeyStore"), 1);
 }
 
@@ -219,5 +219,5 @@ async fn a_publish_that_fails_at_first_is_tried_until_it_is_taken() {
         _ => state("DISCONNECTED"),
     });
     let (ended, _) = run(&script, Duration::from_secs(900)).await;
-    assert_eq!(ended.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
 }

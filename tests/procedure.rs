@@ -94,7 +94,7 @@ async fn walk(kms: &[Rule]) -> (Result<Report, Error>, usize) {
 
 fn told(ended: Result<Report, Error>) -> (&'static str, u32, u32) {
     let report = ended.unwrap();
-    (report.outcome, report.disconnect_calls, report.describe_calls)
+    (report.outcome.as_str(), report.disconnect_calls, report.describe_calls)
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,7 +312,7 @@ async fn a_disconnect_without_an_answer_is_looked_up_before_it_is_called_a_failu
         "DisconnectCustomKeyStore" => app::Step::Hang,
         _ => state("DISCONNECTED"),
     });
-    assert_eq!(scripted(&script).await.unwrap().outcome, "DISCONNECTED");
+    assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,94 +3,135 @@
 
 use serde_json::{Map, Value};
 
-use super::{Asks, Event, Trigger, refused};
+use super::{Asks, Event, Trigger};
 use crate::{ids::KeyStoreId, json, text};
-
-/// The shortest good payload.
-pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
 
 const REASON_LIMIT: usize = 512;
 const REQUESTED_BY_LIMIT: usize = 256;
 
-/// Reads the fields of a direct payload, and refuses it with every fault it has.
-pub(super) fn read(object: &Map<String, Value>, trigger: Trigger) -> Event {
-    let mut faults = Vec::new();
-    let mut slots = Slots::default();
-    for (name, value) in object {
-        match slots.of(name) {
-            None => faults.push(format!(
-                "the field {} is unknown (known are CustomKeyStoreId, DryRun, Reason and RequestedBy)",
-                text::quote(name)
-            )),
-            Some(slot) => slot.push(value),
-        }
-    }
-    let key_store = key_store(&slots.key_store, &mut faults);
-    let dry_run = once("DryRun", &slots.dry_run, &mut faults, boolean).unwrap_or_default();
-    let reason = once("Reason", &slots.reason, &mut faults, |value| words(value, REASON_LIMIT));
-    let requested_by = once("RequestedBy", &slots.requested_by, &mut faults, |value| {
-        words(value, REQUESTED_BY_LIMIT)
-    });
+/// The direct payload: what a person or a schedule sends to disconnect one custom key store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "PascalCase", deny_unknown_fields))]
+pub struct Direct {
+    /// The ID of the one custom key store to disconnect.
+    pub custom_key_store_id: KeyStoreId,
+    /// Whether nothing may be changed. An event can ask for a dry run, never for the opposite.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub dry_run: bool,
+    /// Why.
+    #[cfg_attr(feature = "schema", schemars(default, with = "String", length(max = REASON_LIMIT)))]
+    pub reason: Option<String>,
+    /// Who asks.
+    #[cfg_attr(feature = "schema", schemars(default, with = "String", length(max = REQUESTED_BY_LIMIT)))]
+    pub requested_by: Option<String>,
+}
+
+/// What to send: the shortest good payload, and what may be added to it.
+pub(super) fn advice() -> String {
+    format!("Send {EXAMPLE}, with DryRun, Reason and RequestedBy as you need them")
+}
+
+/// The shortest good payload.
+pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
+
+/// Reads a direct payload, and refuses it with every fault it has. `taken_for` says where it stood.
+pub(super) fn read(object: &Map<String, Value>, trigger: Trigger, taken_for: &str) -> Event {
+    let mut fields = Fields::of(object);
+    let key_store = fields.key_store();
+    let dry_run = fields.once("DryRun", boolean);
+    let reason = fields.once("Reason", |value| string_to(REASON_LIMIT, value));
+    let requested_by = fields.once("RequestedBy", |value| string_to(REQUESTED_BY_LIMIT, value));
     let mut event = match key_store {
-        Some(key_store) if faults.is_empty() => Event {
-            trigger,
-            reason: None,
-            requested_by: None,
-            asks: Asks::Disconnect { key_store, dry_run },
-        },
-        key_store => refused(trigger, key_store, &faults.join("; ")),
+        Some(key_store) if fields.faults.is_empty() => {
+            let dry_run = dry_run.unwrap_or_default();
+            Event::asking(trigger, Asks::Disconnect { key_store, dry_run })
+        }
+        key_store => {
+            let wrong = format!("the event was taken for {taken_for}: {}", fields.faults.join("; "));
+            Event::refused(trigger, key_store, &wrong, advice())
+        }
     };
-    event.reason = reason.flatten();
-    event.requested_by = requested_by.flatten();
+    // An empty text counts as none: a report leaves out what is absent.
+    let given = |words: &String| !words.is_empty();
+    event.reason = reason.filter(given);
+    event.requested_by = requested_by.filter(given);
     event
 }
 
-/// The values given for each field, under either spelling of its name: a field that stands in both
-/// is given twice.
-#[derive(Default)]
-struct Slots<'a> {
-    key_store: Vec<&'a Value>,
-    dry_run: Vec<&'a Value>,
-    reason: Vec<&'a Value>,
-    requested_by: Vec<&'a Value>,
+/// The fields that were given, under either spelling of their names, and what is wrong with them.
+struct Fields<'a> {
+    given: Vec<(&'static str, &'a Value)>,
+    faults: Vec<String>,
 }
 
-impl<'a> Slots<'a> {
-    fn of(&mut self, name: &str) -> Option<&mut Vec<&'a Value>> {
-        match name {
-            "CustomKeyStoreId" | "customKeyStoreId" => Some(&mut self.key_store),
-            "DryRun" | "dryRun" => Some(&mut self.dry_run),
-            "Reason" | "reason" => Some(&mut self.reason),
-            "RequestedBy" | "requestedBy" => Some(&mut self.requested_by),
-            _ => None,
+impl<'a> Fields<'a> {
+    fn of(object: &'a Map<String, Value>) -> Self {
+        let mut given = Vec::new();
+        let mut strangers = Vec::new();
+        for (name, value) in object {
+            match known(name) {
+                Some(name) => given.push((name, value)),
+                None => strangers.push(text::quote(name)),
+            }
+        }
+        let faults = unknown(&strangers).into_iter().collect();
+        Self { given, faults }
+    }
+
+    fn key_store(&mut self) -> Option<KeyStoreId> {
+        const NAME: &str = "CustomKeyStoreId";
+        if self.given.iter().all(|(name, _)| *name != NAME) {
+            self.faults.push(format!("{NAME} is missing"));
+        }
+        self.once(NAME, |value| {
+            let id = string(value)?;
+            id.parse().map_err(|why| format!("{why}; found {}", text::quote(id)))
+        })
+    }
+
+    /// Takes a field that may be given once. A fault, or a second value, gives nothing.
+    fn once<T>(&mut self, name: &str, parse: impl Fn(&'a Value) -> Result<T, String>) -> Option<T> {
+        let mut values = self.given.iter().filter(|(given, _)| *given == name);
+        let (_, value) = values.next()?;
+        if values.next().is_some() {
+            self.faults.push(format!("{name} is given twice, in two spellings"));
+            return None;
+        }
+        match parse(value) {
+            Ok(parsed) => Some(parsed),
+            Err(why) => {
+                self.faults.push(format!("{name} {why}"));
+                None
+            }
         }
     }
 }
 
-fn key_store(given: &[&Value], faults: &mut Vec<String>) -> Option<KeyStoreId> {
-    if given.is_empty() {
-        faults.push("CustomKeyStoreId is missing".into());
-    }
-    once("CustomKeyStoreId", given, faults, |value| {
-        let id = string(value)?;
-        id.parse().map_err(|why| format!("{why}; found {}", text::quote(id)))
-    })
-}
-
-/// Takes a field that may be given once. A fault, or a second value, gives nothing.
-fn once<T>(
-    name: &str,
-    given: &[&Value],
-    faults: &mut Vec<String>,
-    parse: impl Fn(&Value) -> Result<T, String>,
-) -> Option<T> {
-    match given {
+/// What is said of fields that are not known: the first few by name.
+fn unknown(names: &[String]) -> Option<String> {
+    const KNOWN: &str = "(known are CustomKeyStoreId, DryRun, Reason and RequestedBy)";
+    match names {
         [] => None,
-        [value] => parse(value).map_err(|why| faults.push(format!("{name} {why}"))).ok(),
-        [..] => {
-            faults.push(format!("{name} is given twice, in two spellings"));
-            None
+        [name] => Some(format!("the field {name} is unknown {KNOWN}")),
+        [first, second] => Some(format!("the fields {first} and {second} are unknown {KNOWN}")),
+        [first, second, rest @ ..] => {
+            let more = rest.len();
+            Some(format!(
+                "the fields {first}, {second} and {more} more are unknown {KNOWN}"
+            ))
         }
+    }
+}
+
+/// The field that this name means: AWS spells it with a capital, many JSON writers without.
+fn known(name: &str) -> Option<&'static str> {
+    match name {
+        "CustomKeyStoreId" | "customKeyStoreId" => Some("CustomKeyStoreId"),
+        "DryRun" | "dryRun" => Some("DryRun"),
+        "Reason" | "reason" => Some("Reason"),
+        "RequestedBy" | "requestedBy" => Some("RequestedBy"),
+        _ => None,
     }
 }
 
@@ -106,12 +147,10 @@ fn string(value: &Value) -> Result<&str, String> {
         .ok_or_else(|| format!("must be a string, and is {}", json::kind(value)))
 }
 
-/// A text of at most `limit` characters; an empty one counts as not given.
-fn words(value: &Value, limit: usize) -> Result<Option<String>, String> {
+fn string_to(limit: usize, value: &Value) -> Result<String, String> {
     let words = string(value)?;
     match words.chars().count() {
-        0 => Ok(None),
-        count if count <= limit => Ok(Some(words.to_owned())),
+        count if count <= limit => Ok(words.to_owned()),
         count => Err(format!("has {count} characters, and at most {limit} are allowed")),
     }
 }

@@ -1,0 +1,420 @@
+//! Every file of `events/` is what its row says: a request, an event that asks for nothing, or a
+//! refusal. A file without a row fails, so adding a file adds a test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails where it cannot go on"
+)]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use disconnect_custom_key_store::{
+    event::{self, Asks, Event, TriggerType},
+    ids::Place,
+};
+
+const ID: &str = "cks-1234567890abcdef0";
+const OTHER: &str = "cks-9876543210fedcba9";
+
+enum Is {
+    /// A request to disconnect [`ID`].
+    Act,
+    /// The same as a dry run.
+    DryRun,
+    /// Asks for nothing, and the reason holds these words.
+    Nothing(&'static str),
+    /// Refused, and what is wrong holds these words.
+    Refused(&'static str),
+}
+
+use Is::{Act, DryRun, Nothing, Refused};
+use TriggerType::{Alarm, CloudTrail, Direct, EventBridge, Schedule, Unrecognised};
+
+const NO_METRIC: &str = "none of its metrics has a dimension CustomKeyStoreId";
+const TWO_IDS: &str = "its metrics name 2 key stores: \"cks-1234567890abcdef0\", \"cks-9876543210fedcba9\"";
+const OTHER_ACCOUNT: &str = "from account \"444455556666\", and this function is in account 123456789012";
+const OTHER_REGION: &str = "from Region \"eu-west-1\", and this function is in Region us-east-1";
+
+const EVENTS: &[(&str, TriggerType, Is)] = &[
+    ("alarm-action-composite", Alarm, Refused(NO_METRIC)),
+    ("alarm-action-metric-math", Alarm, Act),
+    ("alarm-action-no-data", Alarm, Refused("it has no state where ALARM")),
+    ("alarm-action-ok", Alarm, Nothing("the alarm is OK")),
+    ("alarm-action-other-account", Alarm, Refused(OTHER_ACCOUNT)),
+    ("alarm-action-other-region", Alarm, Refused(OTHER_REGION)),
+    ("alarm-action-single-metric", Alarm, Act),
+    ("alarm-action-two-key-stores", Alarm, Refused(TWO_IDS)),
+    ("alarm-eventbridge-anomaly-detection", Alarm, Act),
+    ("alarm-eventbridge-composite", Alarm, Refused(NO_METRIC)),
+    ("alarm-eventbridge-composite-ok", Alarm, Nothing("the alarm is OK")),
+    (
+        "alarm-eventbridge-configuration-change",
+        EventBridge,
+        Refused("custom EventBridge event \"CloudWatch Alarm Configuration Change\" from \"aws.cloudwatch\""),
+    ),
+    (
+        "alarm-eventbridge-empty-id",
+        Alarm,
+        Refused("CustomKeyStoreId is empty"),
+    ),
+    (
+        "alarm-eventbridge-id-number",
+        Alarm,
+        Refused("CustomKeyStoreId is a number"),
+    ),
+    (
+        "alarm-eventbridge-insufficient-data",
+        Alarm,
+        Nothing("the alarm is INSUFFICIENT_DATA"),
+    ),
+    ("alarm-eventbridge-metric-math", Alarm, Act),
+    (
+        "alarm-eventbridge-metric-of-other-account",
+        Alarm,
+        Refused("a metric of another account"),
+    ),
+    ("alarm-eventbridge-new-fields", Alarm, Act),
+    (
+        "alarm-eventbridge-no-detail",
+        Alarm,
+        Refused("it has no state where ALARM"),
+    ),
+    ("alarm-eventbridge-no-key-store", Alarm, Refused(NO_METRIC)),
+    (
+        "alarm-eventbridge-no-state",
+        Alarm,
+        Refused("it has no state where ALARM"),
+    ),
+    ("alarm-eventbridge-ok", Alarm, Nothing("the alarm is OK")),
+    ("alarm-eventbridge-other-account", Alarm, Refused(OTHER_ACCOUNT)),
+    ("alarm-eventbridge-other-region", Alarm, Refused(OTHER_REGION)),
+    ("alarm-eventbridge-period-86400", Alarm, Act),
+    ("alarm-eventbridge-single-metric", Alarm, Act),
+    ("alarm-eventbridge-two-key-stores", Alarm, Refused(TWO_IDS)),
+    (
+        "alarm-eventbridge-unknown-state",
+        Alarm,
+        Refused("it has \"SNOOZED\" where ALARM"),
+    ),
+    ("alarm-eventbridge-without-period", Alarm, Act),
+    ("alarm-sns-composite", Alarm, Refused(NO_METRIC)),
+    ("alarm-sns-metric-math", Alarm, Act),
+    ("alarm-sns-no-key-store", Alarm, Refused(NO_METRIC)),
+    ("alarm-sns-ok", Alarm, Nothing("the alarm is OK")),
+    ("alarm-sns-other-account", Alarm, Refused(OTHER_ACCOUNT)),
+    ("alarm-sns-other-region", Alarm, Refused(OTHER_REGION)),
+    ("alarm-sns-single-metric", Alarm, Act),
+    ("alarm-sns-two-key-stores", Alarm, Refused(TWO_IDS)),
+    ("cloudtrail-bare-record", Direct, Refused("taken for a direct payload")),
+    ("cloudtrail-connect", CloudTrail, Act),
+    (
+        "cloudtrail-connect-failed",
+        CloudTrail,
+        Nothing("failed with \"CustomKeyStoreInvalidStateException\""),
+    ),
+    (
+        "cloudtrail-connect-no-key-store",
+        CloudTrail,
+        Refused("customKeyStoreId is no key store ID"),
+    ),
+    ("cloudtrail-connect-other-account", CloudTrail, Refused(OTHER_ACCOUNT)),
+    ("cloudtrail-connect-other-region", CloudTrail, Refused(OTHER_REGION)),
+    (
+        "cloudtrail-disconnect",
+        CloudTrail,
+        Refused("a CloudTrail record of \"DisconnectCustomKeyStore\" on \"kms.amazonaws.com\""),
+    ),
+    (
+        "cloudtrail-no-detail",
+        CloudTrail,
+        Refused("a CloudTrail record of \"\" on \"\""),
+    ),
+    (
+        "cloudtrail-other-service",
+        CloudTrail,
+        Refused("on \"example.amazonaws.com\""),
+    ),
+    ("direct", Direct, Act),
+    ("direct-camel-case", Direct, Act),
+    ("direct-dry-run", Direct, DryRun),
+    (
+        "direct-dry-run-in-quotes",
+        Direct,
+        Refused("DryRun must be true or false without quotes, and is a string"),
+    ),
+    (
+        "direct-dry-run-null",
+        Direct,
+        Refused("DryRun must be true or false without quotes, and is null"),
+    ),
+    ("direct-empty-id", Direct, Refused("CustomKeyStoreId is empty")),
+    ("direct-empty-object", Direct, Refused("CustomKeyStoreId is missing")),
+    ("direct-hostile-reason", Direct, Act),
+    (
+        "direct-id-list",
+        Direct,
+        Refused("CustomKeyStoreId must be a string, and is an array"),
+    ),
+    (
+        "direct-id-number",
+        Direct,
+        Refused("CustomKeyStoreId must be a string, and is a number"),
+    ),
+    (
+        "direct-id-too-long",
+        Direct,
+        Refused("CustomKeyStoreId has 65 characters, and at most 64"),
+    ),
+    (
+        "direct-id-with-spaces",
+        Direct,
+        Refused("CustomKeyStoreId holds a space"),
+    ),
+    ("direct-minimal", Direct, Act),
+    ("direct-no-key-store", Direct, Refused("CustomKeyStoreId is missing")),
+    (
+        "direct-reason-too-long",
+        Direct,
+        Refused("Reason has 513 characters, and at most 512"),
+    ),
+    (
+        "direct-same-field-twice",
+        Unrecognised,
+        Refused("the field \"CustomKeyStoreId\" stands twice"),
+    ),
+    (
+        "direct-two-spellings",
+        Direct,
+        Refused("CustomKeyStoreId is given twice"),
+    ),
+    (
+        "direct-unknown-field",
+        Direct,
+        Refused("the field \"DryRunn\" is unknown"),
+    ),
+    ("eventbridge-custom", EventBridge, Act),
+    ("eventbridge-custom-bare-envelope", EventBridge, Act),
+    ("eventbridge-custom-dry-run", EventBridge, DryRun),
+    (
+        "eventbridge-custom-no-detail",
+        EventBridge,
+        Refused("its detail is missing where an object must be"),
+    ),
+    ("eventbridge-custom-other-account", EventBridge, Refused(OTHER_ACCOUNT)),
+    ("eventbridge-custom-other-region", EventBridge, Refused(OTHER_REGION)),
+    (
+        "eventbridge-custom-string-detail",
+        EventBridge,
+        Refused("its detail is a string where an object must be"),
+    ),
+    (
+        "eventbridge-custom-unknown-field",
+        EventBridge,
+        Refused("the field \"Environment\" is unknown"),
+    ),
+    (
+        "eventbridge-security-hub-custom-action",
+        EventBridge,
+        Refused("\"Security Hub Findings - Custom Action\" from \"aws.securityhub\""),
+    ),
+    (
+        "not-an-object-200-levels",
+        Unrecognised,
+        Refused("recursion limit exceeded"),
+    ),
+    ("not-an-object-array", Unrecognised, Refused("the event is an array")),
+    ("not-an-object-null", Unrecognised, Refused("the event is null")),
+    ("not-an-object-number", Unrecognised, Refused("the event is a number")),
+    ("not-an-object-string", Unrecognised, Refused("the event is a string")),
+    (
+        "schedule-rule-no-input",
+        Schedule,
+        Refused("a schedule without an Input"),
+    ),
+    (
+        "schedule-scheduler-no-input",
+        Schedule,
+        Refused("a schedule without an Input"),
+    ),
+    ("schedule-scheduler-with-input", Direct, Act),
+    ("sns-direct", Direct, Act),
+    (
+        "sns-direct-duplicate-field",
+        Unrecognised,
+        Refused("the field \"CustomKeyStoreId\" stands twice"),
+    ),
+    (
+        "sns-direct-unknown-field",
+        Direct,
+        Refused("the field \"Force\" is unknown"),
+    ),
+    (
+        "sns-json-string",
+        Unrecognised,
+        Refused("its Message is a string, not an object"),
+    ),
+    (
+        "sns-no-message",
+        Unrecognised,
+        Refused("its Message is not usable JSON"),
+    ),
+    (
+        "sns-no-records",
+        Unrecognised,
+        Refused("it has 0 records where there must be one"),
+    ),
+    (
+        "sns-other-event-source",
+        Unrecognised,
+        Refused("its EventSource is not aws:sns"),
+    ),
+    ("sns-own-notice", Direct, Nothing("a notice of this function")),
+    ("sns-text", Unrecognised, Refused("its Message is not usable JSON")),
+    (
+        "sns-two-records",
+        Unrecognised,
+        Refused("it has 2 records where there must be one"),
+    ),
+    (
+        "unrecognised-s3-notification",
+        Unrecognised,
+        Refused("a record of a service other than SNS"),
+    ),
+];
+
+/// The files of `events/`, by stem.
+fn files() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (stem, fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+fn read(payload: &str) -> Event {
+    let own = Place {
+        account: Some("123456789012".into()),
+        region: Some("us-east-1".into()),
+    };
+    event::read(payload, &own)
+}
+
+#[test]
+fn every_file_has_a_row_and_every_row_a_file() {
+    let rows: Vec<_> = EVENTS.iter().map(|(stem, _, _)| (*stem).to_owned()).collect();
+    let files: Vec<_> = files().into_keys().collect();
+    assert_eq!(files, rows, "both in alphabetical order");
+}
+
+#[test]
+fn every_file_is_what_its_row_says() {
+    let files = files();
+    for (stem, kind, is) in EVENTS {
+        let event = read(&files[*stem]);
+        assert_eq!(event.trigger.kind, *kind, "{stem}");
+        match (is, &event.asks) {
+            (Act, Asks::Disconnect { key_store, dry_run }) => assert_eq!((key_store.as_str(), dry_run), (ID, &false)),
+            (DryRun, Asks::Disconnect { key_store, dry_run }) => assert_eq!((key_store.as_str(), dry_run), (ID, &true)),
+            (Nothing(words), Asks::Nothing { why }) => assert!(why.contains(words), "{stem}: {why}"),
+            (Refused(words), Asks::Refused { error, .. }) => {
+                assert!(error.wrong.contains(words), "{stem}: {}", error.wrong);
+                assert!(!error.instead.is_empty(), "{stem} says what to do instead");
+            }
+            (_, asks) => panic!("{stem} is {asks:?}"),
+        }
+    }
+}
+
+/// An ID that is changed wherever it stands changes the target, or the event is refused: no place but
+/// the documented one is looked at, and no two that differ pass.
+#[test]
+fn changing_any_one_id_in_any_file_changes_the_target_or_refuses() {
+    let mut changed = 0;
+    for (stem, payload) in files() {
+        for (at, _) in payload.match_indices(ID) {
+            let mut other = payload.clone();
+            other.replace_range(at..at + ID.len(), OTHER);
+            if let Asks::Disconnect { key_store, .. } = read(&other).asks {
+                assert_eq!(key_store.as_str(), OTHER, "{stem} at {at}");
+            }
+            changed += 1;
+        }
+    }
+    assert!(changed > 60, "{changed} IDs were changed");
+}
+
+#[test]
+fn an_alarm_is_named_with_its_arn_and_its_reason_by_each_of_its_ways() {
+    for stem in [
+        "alarm-eventbridge-single-metric",
+        "alarm-action-single-metric",
+        "alarm-sns-single-metric",
+    ] {
+        let event = read(&files()[stem]);
+        assert_eq!(event.trigger.name.as_deref(), Some("XksProxyErrorsHigh"), "{stem}");
+        let arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:XksProxyErrorsHigh";
+        assert_eq!(event.trigger.id.as_deref(), Some(arn), "{stem}");
+        assert!(event.reason.unwrap().starts_with("Threshold Crossed: "), "{stem}");
+    }
+}
+
+#[test]
+fn an_alarm_without_a_key_store_is_told_to_use_a_rule_with_a_constant_input() {
+    for stem in [
+        "alarm-eventbridge-composite",
+        "alarm-action-composite",
+        "alarm-sns-composite",
+    ] {
+        let Asks::Refused { error, .. } = read(&files()[stem]).asks else {
+            panic!("{stem} names no key store");
+        };
+        let input = error.instead.split_once("constant Input ").unwrap().1;
+        let (input, _) = input.split_once(", with your").unwrap();
+        assert!(
+            matches!(read(input).asks, Asks::Disconnect { .. }),
+            "what is shown works: {input}"
+        );
+    }
+}
+
+#[test]
+fn who_connected_the_store_is_told() {
+    let event = read(&files()["cloudtrail-connect"]);
+    let caller = "arn:aws:sts::123456789012:assumed-role/KeyStoreManager/alice";
+    assert_eq!(
+        event.reason.unwrap(),
+        format!("ConnectCustomKeyStore was called by {caller}")
+    );
+    assert_eq!(event.trigger.name.as_deref(), Some("ConnectCustomKeyStore"));
+}
+
+#[test]
+fn a_schedule_is_named_and_told_what_input_to_give() {
+    let event = read(&files()["schedule-scheduler-no-input"]);
+    assert_eq!(event.trigger.name.as_deref(), Some("lock-archive"));
+    let arn = "arn:aws:scheduler:us-east-1:123456789012:schedule/default/lock-archive";
+    assert_eq!(event.trigger.id.as_deref(), Some(arn));
+    let Asks::Refused { error, .. } = event.asks else {
+        panic!("it names no key store");
+    };
+    assert!(
+        error.instead.contains(r#"Input {"CustomKeyStoreId": "cks-"#),
+        "{}",
+        error.instead
+    );
+}
+
+#[test]
+fn what_the_event_says_is_not_compared_where_the_function_does_not_know_its_own() {
+    let nowhere = Place::default();
+    let event = event::read(&files()["eventbridge-custom-other-account"], &nowhere);
+    assert!(matches!(event.asks, Asks::Disconnect { .. }));
+}
