@@ -32,6 +32,8 @@ pub mod notice;
 pub mod outcome;
 pub mod report;
 pub mod runtime;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod self_check;
 pub mod text;
 

@@ -58,11 +58,15 @@ async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Ins
 
 /// Plain text with attributes, not `MessageStructure=json`: SNS drops the attributes there
 /// (<https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>).
-fn body(report: &Report) -> String {
+#[must_use]
+pub fn body(report: &Report) -> String {
     serde_json::to_string_pretty(report).unwrap_or_else(|_| report.message.clone())
 }
 
-fn subject(report: &Report) -> String {
+/// One line of printable ASCII, shorter than 100 characters: how much it matters, what happened, and
+/// to which key store.
+#[must_use]
+pub fn subject(report: &Report) -> String {
     let early = if report.is_final { "" } else { " (not final)" };
     let dry_run = if report.dry_run && report.outcome != Name::DryRun {
         " (dry run)"
@@ -125,7 +129,8 @@ fn group(report: &Report) -> String {
 
 /// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
 /// times is one notice. At most 128 characters.
-fn deduplication_id(report: &Report) -> String {
+#[must_use]
+pub fn deduplication_id(report: &Report) -> String {
     let request = ascii(report.request_id.as_deref().unwrap_or("init"), 80).replace(' ', "-");
     let stage = if report.is_final { "final" } else { "early" };
     format!("{request}-{}-{stage}", report.outcome.as_str())

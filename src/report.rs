@@ -17,6 +17,7 @@ use crate::{
     ids::KeyStoreId,
     message::message,
     outcome::{Failure, Name, Outcome, Severity, Verification},
+    text,
 };
 
 /// The version and commit that this binary was built from, such as `0.1.0+abc1234`.
@@ -122,6 +123,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// RFC 3339, UTC, to the second.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub started_at: String,
     /// Milliseconds from the start of the run to this report.
     pub elapsed_ms: u64,
@@ -156,31 +158,37 @@ pub struct ErrorDetail {
 }
 
 impl Report {
-    /// Reports `outcome`, with what has been done and read by now.
+    /// Reports `outcome`, with what has been done and read by now. Every text has a limit, so that a
+    /// notice is never too long for SNS; what is cut says so.
     #[must_use]
     pub fn new(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Self {
         let key_store = progress.key_store.as_ref();
+        let short = |words: &String| text::cut(words, 1024);
         Self {
-            message: message(origin, progress, outcome),
+            message: text::cut(&message(origin, progress, outcome), 8192),
             outcome: outcome.name(),
             severity: outcome.severity(),
             custom_key_store_id: origin.key_store_id.clone(),
-            custom_key_store_name: key_store.and_then(|store| store.name.clone()),
-            custom_key_store_type: key_store.and_then(|store| store.kind.clone()),
-            connection_state: key_store.map(|store| store.state.to_string()),
+            custom_key_store_name: key_store.and_then(|store| store.name.as_ref()).map(short),
+            custom_key_store_type: key_store.and_then(|store| store.kind.as_ref()).map(short),
+            connection_state: key_store.map(|store| short(&store.state.to_string())),
             dry_run: origin.dry_run,
             is_final: outcome.is_final(),
-            trigger: origin.trigger.clone(),
-            reason: origin.reason.clone(),
-            requested_by: origin.requested_by.clone(),
-            region: origin.region.clone(),
-            request_id: origin.request_id.clone(),
+            trigger: Trigger {
+                kind: origin.trigger.kind,
+                name: origin.trigger.name.as_ref().map(short),
+                id: origin.trigger.id.as_ref().map(short),
+            },
+            reason: origin.reason.as_ref().map(short),
+            requested_by: origin.requested_by.as_ref().map(short),
+            region: origin.region.as_ref().map(short),
+            request_id: origin.request_id.as_ref().map(short),
             started_at: rfc3339(origin.started_at),
             elapsed_ms: u64::try_from(origin.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             disconnect_calls: progress.disconnect_calls,
             describe_calls: progress.describe_calls,
             error: error_detail(outcome),
-            findings: progress.findings.clone(),
+            findings: first(&progress.findings, 20),
             version: VERSION,
         }
     }
@@ -198,6 +206,14 @@ fn rfc3339(time: SystemTime) -> String {
     DateTime::from_secs(seconds)
         .fmt(DateTimeFormat::DateTime)
         .unwrap_or_else(|_| "0000-00-00T00:00:00Z".into())
+}
+
+/// The first findings, and how many more there are.
+fn first(findings: &[String], limit: usize) -> Vec<String> {
+    let more = findings.len().saturating_sub(limit);
+    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 2048));
+    let rest = (more > 0).then(|| format!("… and {more} more findings"));
+    shown.chain(rest).collect()
 }
 
 fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
@@ -218,16 +234,16 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         }),
         Outcome::Refused(refusal) => Some(ErrorDetail {
             code: refusal.error_type().as_str().into(),
-            message: refusal.to_string(),
+            message: text::cut(&refusal.to_string(), 4096),
             aws_request_id: None,
-            advice: refusal.advice(),
+            advice: text::cut(&refusal.advice(), 1024),
         }),
         Outcome::Disconnecting(Verification::Ended(Some(error))) | Outcome::Failed(Failure::Call(error)) => {
             Some(call_detail(error))
         }
         Outcome::Failed(failure @ Failure::Panic(_)) => Some(ErrorDetail {
             code: failure.error_type().as_str().into(),
-            message: failure.to_string(),
+            message: text::cut(&failure.to_string(), 4096),
             aws_request_id: None,
             advice: failure.advice(),
         }),
@@ -236,9 +252,9 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
 
 fn call_detail(error: &CallError) -> ErrorDetail {
     ErrorDetail {
-        code: error.code.clone(),
-        message: error.message.clone(),
-        aws_request_id: error.aws_request_id.clone(),
+        code: text::cut(&error.code, 128),
+        message: text::cut(&error.message, 4096),
+        aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, 128)),
         advice: error.advice(),
     }
 }

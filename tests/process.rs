@@ -668,3 +668,54 @@ fn text_lines_stay_one_line_each() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn an_alarm_that_goes_back_to_ok_is_logged_and_wakes_nobody() {
+    let stage = Stage::new();
+    started(&stage);
+    let event = include_str!("../events/alarm-eventbridge-ok.json");
+    let Reported::Response(report) = stage.runtime_api.invoke(Delivery::of(event)) else {
+        panic!("it is no error");
+    };
+    assert_eq!(
+        (&report["outcome"], &report["severity"]),
+        (&json!("IGNORED"), &json!("INFO"))
+    );
+    assert_eq!(stage.emulator.operations(), Vec::<String>::new());
+    let line = stage.function.summaries().pop().unwrap();
+    assert_eq!(
+        (&line["outcome"], &line["trigger.name"]),
+        (&json!("IGNORED"), &json!("XksProxyErrorsHigh"))
+    );
+}
+
+#[test]
+fn an_alarm_is_carried_out_with_its_name_and_reason() {
+    for event in [
+        include_str!("../events/alarm-eventbridge-metric-math.json"),
+        include_str!("../events/alarm-action-single-metric.json"),
+        include_str!("../events/alarm-sns-single-metric.json"),
+        include_str!("../events/cloudtrail-connect.json"),
+    ] {
+        let stage = Stage::new();
+        let Reported::Response(report) = stage.runtime_api.invoke(Delivery::of(event)) else {
+            panic!("it is no error");
+        };
+        assert_eq!(report["outcome"], "DISCONNECTED");
+        assert!(
+            report["reason"].is_string() && report["trigger"]["name"].is_string(),
+            "{report}"
+        );
+    }
+}
+
+/// The topic of the notices triggers the function too: a refusal's notice comes back as an event.
+#[test]
+fn its_own_notice_does_not_start_it_again() {
+    let stage = Stage::new();
+    stage.error("{}");
+    let notice = stage.emulator.published().pop().unwrap().body;
+    let back = json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": notice, "TopicArn": TOPIC } }] });
+    assert_eq!(stage.report(&back)["outcome"], "IGNORED");
+    assert_eq!(stage.notices().len(), 1, "there is no second notice");
+}

@@ -17,13 +17,13 @@ pub struct Direct {
     /// The ID of the one custom key store to disconnect.
     pub custom_key_store_id: KeyStoreId,
     /// Whether nothing may be changed. An event can ask for a dry run, never for the opposite.
-    #[cfg_attr(feature = "schema", schemars(default))]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]
     pub dry_run: bool,
     /// Why.
-    #[cfg_attr(feature = "schema", schemars(default, with = "String", length(max = REASON_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(with = "String", length(max = REASON_LIMIT)))]
     pub reason: Option<String>,
     /// Who asks.
-    #[cfg_attr(feature = "schema", schemars(default, with = "String", length(max = REQUESTED_BY_LIMIT)))]
+    #[cfg_attr(feature = "schema", schemars(with = "String", length(max = REQUESTED_BY_LIMIT)))]
     pub requested_by: Option<String>,
 }
 
@@ -39,24 +39,40 @@ pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"
 pub(super) fn read(object: &Map<String, Value>, trigger: Trigger, taken_for: &str) -> Event {
     let mut fields = Fields::of(object);
     let key_store = fields.key_store();
-    let dry_run = fields.once("DryRun", boolean);
-    let reason = fields.once("Reason", |value| string_to(REASON_LIMIT, value));
-    let requested_by = fields.once("RequestedBy", |value| string_to(REQUESTED_BY_LIMIT, value));
-    let mut event = match key_store {
-        Some(key_store) if fields.faults.is_empty() => {
-            let dry_run = dry_run.unwrap_or_default();
-            Event::asking(trigger, Asks::Disconnect { key_store, dry_run })
-        }
-        key_store => {
-            let wrong = format!("the event was taken for {taken_for}: {}", fields.faults.join("; "));
-            Event::refused(trigger, key_store, &wrong, advice())
-        }
-    };
+    let dry_run = fields.once("DryRun", boolean).unwrap_or_default();
     // An empty text counts as none: a report leaves out what is absent.
     let given = |words: &String| !words.is_empty();
-    event.reason = reason.filter(given);
-    event.requested_by = requested_by.filter(given);
-    event
+    let reason = fields
+        .once("Reason", |value| string_to(REASON_LIMIT, value))
+        .filter(given);
+    let requested_by = fields
+        .once("RequestedBy", |value| string_to(REQUESTED_BY_LIMIT, value))
+        .filter(given);
+    let direct = match key_store {
+        Some(custom_key_store_id) if fields.faults.is_empty() => Direct {
+            custom_key_store_id,
+            dry_run,
+            reason,
+            requested_by,
+        },
+        key_store => {
+            let wrong = format!("the event was taken for {taken_for}: {}", fields.faults.join("; "));
+            return Event {
+                reason,
+                requested_by,
+                ..Event::refused(trigger, key_store, &wrong, advice())
+            };
+        }
+    };
+    Event {
+        trigger,
+        reason: direct.reason,
+        requested_by: direct.requested_by,
+        asks: Asks::Disconnect {
+            key_store: direct.custom_key_store_id,
+            dry_run: direct.dry_run,
+        },
+    }
 }
 
 /// The fields that were given, under either spelling of their names, and what is wrong with them.

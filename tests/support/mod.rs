@@ -5,6 +5,7 @@
 
 use std::{process::Command, time::Duration};
 
+use disconnect_custom_key_store::schema;
 use emulator::{
     Emulator,
     function::Function,
@@ -94,6 +95,15 @@ impl Stage {
             .count()
     }
 
+    /// Every notice so far is what the published schema says.
+    #[track_caller]
+    pub fn notices_are_outcomes(&self) {
+        let schema = jsonschema::validator_for(&schema::outcome()).unwrap();
+        for notice in self.notices() {
+            schema.validate(&notice).unwrap();
+        }
+    }
+
     /// No line and no notice so far holds what must never leave the function.
     #[track_caller]
     pub fn nothing_secret_left(&self) {
@@ -114,6 +124,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.nothing_secret_left();
+            self.notices_are_outcomes();
         }
     }
 }
