@@ -1,0 +1,114 @@
+//! What the README tells a reader to copy is what the function takes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails where it cannot go on"
+)]
+
+use std::{fs, path::Path};
+
+use disconnect_custom_key_store::{
+    event::{self, Asks},
+    ids::Place,
+    schema,
+};
+use serde_json::Value;
+
+const README: &str = include_str!("../README.md");
+
+fn event_file(stem: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(stem);
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The JSON blocks, with the heading under which each stands.
+fn blocks() -> Vec<(String, Value)> {
+    let mut heading = String::new();
+    let mut block: Option<String> = None;
+    let mut found = Vec::new();
+    for line in README.lines() {
+        match (&mut block, line) {
+            (None, "```json") => block = Some(String::new()),
+            (Some(text), "```") => {
+                found.push((heading.clone(), serde_json::from_str(text).unwrap()));
+                block = None;
+            }
+            (Some(text), line) => text.push_str(line),
+            (None, line) if line.starts_with('#') => heading = line.trim_start_matches(['#', ' ']).to_owned(),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
+/// Whether an EventBridge pattern of exact values matches: every leaf is a list that holds the value.
+fn matches(pattern: &Value, event: &Value) -> bool {
+    match pattern {
+        Value::Array(allowed) => match event {
+            Value::Array(values) => values.iter().any(|value| allowed.contains(value)),
+            value => allowed.contains(value),
+        },
+        Value::Object(fields) => fields.iter().all(|(name, inner)| matches(inner, &event[name])),
+        _ => panic!("an EventBridge pattern has a list at every leaf"),
+    }
+}
+
+#[test]
+fn every_payload_in_the_readme_is_accepted() {
+    let mut accepted = 0;
+    for (heading, block) in blocks() {
+        if block.get("CustomKeyStoreId").is_some() {
+            let event = event::read(&block.to_string(), &Place::default());
+            assert!(matches!(event.asks, Asks::Disconnect { .. }), "{heading}: {event:?}");
+            accepted += 1;
+        }
+    }
+    assert_eq!(accepted, 4);
+}
+
+#[test]
+fn every_rule_in_the_readme_matches_the_event_that_it_is_for_and_not_its_neighbours() {
+    let mut rules = 0;
+    for (heading, pattern) in blocks() {
+        let (meant, neighbours) = match heading.as_str() {
+            "Custom events on an EventBridge bus" => ("eventbridge-custom.json", vec!["cloudtrail-connect.json"]),
+            "CloudWatch alarms" => (
+                "alarm-eventbridge-single-metric.json",
+                vec!["alarm-eventbridge-ok.json"],
+            ),
+            "CloudTrail: keep a store disconnected" => (
+                "cloudtrail-connect.json",
+                vec!["cloudtrail-disconnect.json", "cloudtrail-connect-no-key-store.json"],
+            ),
+            _ => continue,
+        };
+        assert!(matches(&pattern, &event_file(meant)), "{heading}");
+        for neighbour in neighbours {
+            assert!(!matches(&pattern, &event_file(neighbour)), "{heading}: {neighbour}");
+        }
+        rules += 1;
+    }
+    assert_eq!(rules, 3);
+}
+
+#[test]
+fn the_report_in_the_readme_is_an_outcome() {
+    let validator = jsonschema::validator_for(&schema::outcome()).unwrap();
+    let reports: Vec<_> = blocks()
+        .into_iter()
+        .filter(|(heading, _)| heading == "Outcomes")
+        .collect();
+    assert_eq!(reports.len(), 1);
+    validator.validate(&reports[0].1).unwrap();
+}
+
+#[test]
+fn every_file_that_the_readme_links_is_there() {
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "{link}");
+    }
+}
