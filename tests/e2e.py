@@ -1,0 +1,356 @@
+"""Deploys the template to a local cloud and drives it through real service paths.
+
+`python3 tests/e2e.py EMULATOR MINISTACK`, after `sam build`, with `sam` and `aws` on the PATH. MINISTACK
+is an AWS emulator that runs the built function as a process; it has no custom key stores, so the
+function's KMS endpoint is EMULATOR. Nothing here needs an account or Docker, and nothing runs on afterwards.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import boto3
+from botocore.config import Config
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STACK = "disconnect-custom-key-store"
+ACCOUNT, REGION = "123456789012", "us-east-1"
+PAYMENTS = "cks-1234567890abcdef0"  # a CloudHSM key store
+ARCHIVE = "cks-9876543210fedcba9"  # an external one, which only the schedule cuts off
+SOURCE = "com.example.security"
+PREFIX = "Xks"
+TRANSITION = 3  # seconds that a connect or a disconnect takes
+
+passed = 0
+
+
+def check(name, condition, found=""):
+    global passed
+    if not condition:
+        sys.exit(f"FAILED: {name}: {found}")
+    passed += 1
+    print(f"ok: {name}", flush=True)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, seconds, attempt):
+    """Calls `attempt` until it gives something, and gives that."""
+    end = time.monotonic() + seconds
+    while True:
+        found = attempt()
+        if found:
+            return found
+        if time.monotonic() > end:
+            sys.exit(f"FAILED: {what} within {seconds} s")
+        time.sleep(0.2)
+
+
+class Cloud:
+    """The two emulators, and clients for both."""
+
+    def __init__(self, emulator, ministack, folder):
+        self.log = folder / "kms.log"
+        self.kms_process = subprocess.Popen(
+            [emulator, "--transition", str(TRANSITION)], stdout=self.log.open("w"), cwd=folder
+        )
+        self.kms_url = until("the emulator's address", 10, lambda: self.log.read_text().split("\n")[0])
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "AWS_ENDPOINT_URL": self.url,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "CLOUDTRAIL_RECORDING": "1",
+        }
+        self.process = subprocess.Popen(
+            [ministack], env=environment, cwd=folder, stdout=(folder / "ministack.log").open("w"), stderr=subprocess.STDOUT
+        )
+        until("ministack's health", 60, self.healthy)
+        self.environment = {
+            **os.environ,
+            "HOME": str(folder),
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+        self.kms = self.client("kms", self.kms_url)
+
+    def healthy(self):
+        try:
+            return urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1).status == 200
+        except OSError:
+            return False
+
+    def client(self, service, url=None):
+        return boto3.client(
+            service,
+            endpoint_url=url or self.url,
+            region_name=REGION,
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="local",
+            config=Config(read_timeout=910, retries={"max_attempts": 0}),
+        )
+
+    def stop(self):
+        for process in (self.process, self.kms_process):
+            process.terminate()
+            process.wait(20)
+
+    def state(self, key_store):
+        answer = self.kms.describe_custom_key_stores(CustomKeyStoreId=key_store)
+        return answer["CustomKeyStores"][0]["ConnectionState"]
+
+    def connect_again(self, key_store=PAYMENTS):
+        until("DISCONNECTED", 20, lambda: self.state(key_store) == "DISCONNECTED")
+        self.kms.connect_custom_key_store(CustomKeyStoreId=key_store)
+        until("CONNECTED", 20, lambda: self.state(key_store) == "CONNECTED")
+
+
+class Inbox:
+    """A queue that is subscribed to the topic."""
+
+    def __init__(self, cloud, topic, name, policy=None):
+        self.sqs = cloud.client("sqs")
+        self.url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = {"RawMessageDelivery": "true"}
+        if policy:
+            attributes["FilterPolicy"] = json.dumps(policy)
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+
+    def take(self):
+        """All messages that are there, and no longer afterwards."""
+        taken = []
+        while True:
+            answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+            messages = answer.get("Messages", [])
+            if not messages:
+                return taken
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+                taken.append(json.loads(message["Body"]))
+
+    def wait_for(self, outcome, seconds=60):
+        """The notices up to the one with this outcome."""
+        seen = []
+
+        def attempt():
+            seen.extend(self.take())
+            return any(notice.get("outcome") == outcome and notice.get("final") for notice in seen)
+
+        until(f"a notice {outcome} (seen: {seen})", seconds, attempt)
+        return seen
+
+
+def deploy(cloud, alarm_topic):
+    parameters = {
+        "AllowedKeyStoreIds": f"{PAYMENTS},{ARCHIVE}",
+        "AlarmNamePrefix": PREFIX,
+        "AlarmTopicArn": alarm_topic,
+        "CustomEventSource": SOURCE,
+        "ReconnectGuard": "true",
+        "ScheduleExpression": "rate(1 minute)",
+        "ScheduleKeyStoreId": ARCHIVE,
+        "KmsEndpointUrl": cloud.kms_url,
+    }
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
+    command = ["sam", "deploy", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides", *overrides]
+    done = subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
+    check("sam deploy", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
+    stack = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def shell(cloud, command):
+    """Runs a command as a person would type it, and gives the JSON values that it prints."""
+    done = subprocess.run(
+        ["bash", "-c", command], env=cloud.environment, capture_output=True, text=True, timeout=120
+    )
+    check(f"exit status of: {command[:60]}…", done.returncode == 0, done.stderr)
+    decoder, text, values = json.JSONDecoder(), done.stdout.strip(), []
+    while text:
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        text = text[end:].strip()
+    return values
+
+
+def event(stem, account=ACCOUNT):
+    text = (ROOT / "events" / f"{stem}.json").read_text()
+    return json.loads(text.replace("123456789012", account))
+
+
+def by_hand(cloud, outputs, inbox, selected):
+    report, _ = shell(cloud, outputs["DryRunCommand"])
+    check("the dry-run command reports DRY_RUN", report["outcome"] == "DRY_RUN", report)
+    check("a dry run finds nothing to complain about", "findings" not in report, report)
+    check("a dry run changes nothing", cloud.state(PAYMENTS) == "CONNECTED")
+    inbox.wait_for("DRY_RUN")
+
+    report, _ = shell(cloud, outputs["BreakGlassCommand"])
+    check("the break-glass command reports DISCONNECTED", report["outcome"] == "DISCONNECTED", report)
+    check("the store is DISCONNECTED", cloud.state(PAYMENTS) == "DISCONNECTED")
+    notices = inbox.wait_for("DISCONNECTED")
+    told = [(notice["outcome"], notice["final"]) for notice in notices]
+    check("early and final notice arrive", told == [("DISCONNECTING", False), ("DISCONNECTED", True)], told)
+    chosen = [notice["outcome"] for notice in selected.take()]
+    check("a filter policy on outcome selects", chosen == ["DISCONNECTED"], chosen)
+
+    report, _ = shell(cloud, outputs["BreakGlassCommand"])
+    check("once more is ALREADY_DISCONNECTED", report["outcome"] == "ALREADY_DISCONNECTED", report)
+    inbox.wait_for("ALREADY_DISCONNECTED")
+    cloud.connect_again()
+
+
+def delivered(cloud, inbox, name, send, trigger):
+    """Sends an event by one way, and holds state and notice to it."""
+    send()
+    notice = inbox.wait_for("DISCONNECTED")[-1]
+    check(f"{name}: the store is DISCONNECTED", cloud.state(PAYMENTS) == "DISCONNECTED")
+    check(f"{name}: the notice names the trigger", notice["trigger"]["type"] == trigger, notice["trigger"])
+    cloud.connect_again()
+    return notice
+
+
+def asynchronous(cloud, outputs, inbox, alarm_topic):
+    function, invoke = outputs["FunctionArn"], cloud.client("lambda").invoke
+
+    def send(payload):
+        return lambda: invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(payload))
+
+    delivered(cloud, inbox, "async Invoke", send({"CustomKeyStoreId": PAYMENTS}), "direct")
+    # AWS alone may put events of its own on a bus, so these two are handed to the function as AWS would.
+    stems = {"alarm-eventbridge-metric-math": "alarm", "alarm-action-single-metric": "alarm", "cloudtrail-connect": "cloudtrail"}
+    for stem, trigger in stems.items():
+        delivered(cloud, inbox, stem, send(event(stem)), trigger)
+
+    entry = {"Source": SOURCE, "DetailType": "Disconnect Custom Key Store", "Detail": json.dumps({"CustomKeyStoreId": PAYMENTS})}
+    put = cloud.client("events").put_events
+    notice = delivered(cloud, inbox, "PutEvents", lambda: put(Entries=[entry]), "eventbridge")
+    check("PutEvents: by its detail-type", notice["trigger"]["name"] == "Disconnect Custom Key Store", notice)
+
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"{PREFIX}ProxyErrorsHigh", Namespace="AWS/KMS", MetricName="XksProxyErrors", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=5, ComparisonOperator="GreaterThanThreshold", AlarmActions=[alarm_topic],
+        Dimensions=[{"Name": "CustomKeyStoreId", "Value": PAYMENTS}],
+    )  # fmt: skip
+    alarm = {"AlarmName": f"{PREFIX}ProxyErrorsHigh", "StateValue": "ALARM", "StateReason": "The proxy answers with errors"}
+    notice = delivered(cloud, inbox, "alarm through SNS", lambda: cloudwatch.set_alarm_state(**alarm), "alarm")
+    check("alarm through SNS: with its reason", notice["reason"] == alarm["StateReason"], notice)
+
+
+def rules(cloud):
+    """The deployed patterns match the events of AWS that they are for."""
+    events = cloud.client("events")
+    patterns = [rule["EventPattern"] for rule in events.list_rules()["Rules"] if rule.get("EventPattern")]
+    for stem, expected in {
+        "alarm-eventbridge-single-metric": 1,
+        "alarm-eventbridge-composite": 1,
+        "alarm-eventbridge-ok": 0,
+        "cloudtrail-connect": 1,
+        "cloudtrail-connect-failed": 0,
+        "cloudtrail-disconnect": 0,
+        "eventbridge-custom": 1,
+        "eventbridge-security-hub-custom-action": 0,
+    }.items():
+        text = json.dumps(event(stem))
+        matching = sum(events.test_event_pattern(EventPattern=pattern, Event=text)["Result"] for pattern in patterns)
+        check(f"rules that match {stem}: {expected}", matching == expected, matching)
+
+
+def refusals(cloud, outputs, inbox):
+    invoke = cloud.client("lambda").invoke
+    payload = json.dumps({"CustomKeyStoreId": PAYMENTS, "DryRunn": True})
+    answer = invoke(FunctionName=outputs["FunctionArn"], Payload=payload)
+    error = json.loads(answer["Payload"].read())
+    check("a misspelt field is InvalidEvent", error["errorType"] == "InvalidEvent", error)
+    inbox.wait_for("REFUSED")
+    check("and nothing was disconnected", cloud.state(PAYMENTS) == "CONNECTED")
+
+    invoke(FunctionName=outputs["FunctionArn"], InvocationType="Event", Payload=json.dumps({"CustomKeyStoreId": "cks-none"}))
+    sqs, queue = cloud.client("sqs"), outputs["FailedEventsQueueUrl"]
+    received = until(
+        "a message in the on-failure queue", 60, lambda: sqs.receive_message(QueueUrl=queue).get("Messages")
+    )
+    body = json.loads(received[0]["Body"])
+    check("a failing event ends in the on-failure queue", body["requestPayload"]["CustomKeyStoreId"] == "cks-none", body)
+    check("with its error", body["responsePayload"]["errorType"] == "KeyStoreNotAllowed", body)
+    refused = until("three refusals", 30, lambda: [n for n in inbox.take() if n["outcome"] == "REFUSED"])
+    check("each run was reported", len(refused) >= 1, refused)
+
+
+def schedule(cloud, inbox):
+    def fired():
+        return [notice for notice in inbox.take() if notice.get("customKeyStoreId") == ARCHIVE]
+
+    notice = until("the schedule's notice", 150, fired)[-1]
+    check("the schedule cut off its key store", cloud.state(ARCHIVE) in ("DISCONNECTING", "DISCONNECTED"))
+    check("the schedule says when", notice["reason"].startswith("Scheduled for "), notice)
+
+
+def permissions(cloud):
+    """The role grants what the function was seen to call, and nothing else."""
+    iam = cloud.client("iam")
+    resources = cloud.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    role = next(entry["PhysicalResourceId"] for entry in resources if entry["LogicalResourceId"] == "Role")
+    document = iam.get_role_policy(RoleName=role, PolicyName=STACK)["PolicyDocument"]
+    document = json.loads(document) if isinstance(document, str) else document
+    granted = set()
+    for statement in document["Statement"]:
+        actions = statement["Action"]
+        granted.update([actions] if isinstance(actions, str) else actions)
+    operations = ("DisconnectCustomKeyStore", "DescribeCustomKeyStores")
+    lines = cloud.log.read_text().splitlines()
+    seen = {f"kms:{name}" for name in operations for line in lines if line.startswith(f"{name} ")}
+    trail = cloud.client("cloudtrail").lookup_events(MaxResults=1000)["Events"]
+    for entry in trail:
+        record = json.loads(entry["CloudTrailEvent"])
+        if f"app/{STACK}" in record.get("userAgent", ""):
+            seen.add(f"{record['eventSource'].split('.')[0]}:{record['eventName']}")
+    seen.add("sqs:SendMessage")  # Lambda's own, for the on-failure queue, where a message was found
+    platform = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    check("the role grants what was called, no more and no less", granted - platform == seen, (granted, seen))
+
+
+def main():
+    emulator, ministack = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        cloud = Cloud(emulator, ministack, pathlib.Path(folder))
+        try:
+            alarm_topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
+            outputs = deploy(cloud, alarm_topic)
+            inbox = Inbox(cloud, outputs["TopicArn"], "inbox")
+            selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
+            by_hand(cloud, outputs, inbox, selected)
+            rules(cloud)
+            asynchronous(cloud, outputs, inbox, alarm_topic)
+            refusals(cloud, outputs, inbox)
+            schedule(cloud, inbox)
+            permissions(cloud)
+        finally:
+            cloud.stop()
+            if os.environ.get("KEEP_LOGS"):
+                subprocess.run(["cp", "-r", folder, os.environ["KEEP_LOGS"]], check=False)
+    print(f"{passed} passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
