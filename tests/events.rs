@@ -100,6 +100,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
         Refused("it has \"SNOOZED\" where ALARM"),
     ),
     ("alarm-eventbridge-without-period", Alarm, Act),
+    ("alarm-sns-capital-dimensions", Alarm, Act),
     ("alarm-sns-composite", Alarm, Refused(NO_METRIC)),
     ("alarm-sns-metric-math", Alarm, Act),
     ("alarm-sns-no-key-store", Alarm, Refused(NO_METRIC)),

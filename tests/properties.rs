@@ -153,8 +153,9 @@ fn documented_places(event: &Value) -> Vec<Value> {
         listed.extend(list(&metric, "/MetricStat/Metric/Dimensions"));
     }
     for dimension in listed {
-        if dimension["name"] == "CustomKeyStoreId" {
+        if [&dimension["name"], &dimension["Name"]].contains(&&json!("CustomKeyStoreId")) {
             take(dimension.get("value"));
+            take(dimension.get("Value"));
         }
     }
     found

@@ -61,8 +61,7 @@ pub(super) fn from_sns(message: &Map<String, Value>, own: &Place) -> Event {
         ids: items(trigger, "/Dimensions")
             .iter()
             .chain(of_metrics)
-            .filter_map(listed_id)
-            .cloned()
+            .flat_map(listed_ids)
             .collect(),
         accounts: metrics
             .iter()
@@ -196,8 +195,17 @@ fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// The value of a listed dimension, if that is `CustomKeyStoreId`.
-fn listed_id(dimension: &Value) -> Option<&Value> {
-    let is_id = dimension.get("name").and_then(Value::as_str) == Some("CustomKeyStoreId");
-    is_id.then(|| dimension.get("value").unwrap_or(&Value::Null))
+/// The values of a listed dimension, if that is `CustomKeyStoreId`. CloudWatch spells its members with
+/// small letters; what forwards or imitates alarms also uses the capitals of the API. Where both are
+/// given, both count.
+fn listed_ids(dimension: &Value) -> Vec<Value> {
+    let mut names = ["name", "Name"].into_iter().filter_map(|name| dimension.get(name));
+    if !names.any(|name| name == "CustomKeyStoreId") {
+        return Vec::new();
+    }
+    let values: Vec<_> = ["value", "Value"]
+        .into_iter()
+        .filter_map(|name| dimension.get(name).cloned())
+        .collect();
+    if values.is_empty() { vec![Value::Null] } else { values }
 }
