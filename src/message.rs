@@ -83,7 +83,7 @@ fn usable(state: Option<&ConnectionState>) -> &'static str {
     match state {
         Some(ConnectionState::Disconnected | ConnectionState::Disconnecting) => "Its keys can no longer be used.",
         Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
-            "Take its keys for usable until DISCONNECTED is read."
+            "Treat its keys as usable until DISCONNECTED is read."
         }
         Some(ConnectionState::Unknown(_)) | None => "Whether its keys can still be used is not known.",
     }

@@ -279,7 +279,7 @@ async fn a_store_that_stays_connected_is_never_said_to_be_unusable() {
     for notice in script.notices() {
         let message = notice["message"].as_str().unwrap();
         assert!(
-            message.contains("Take its keys for usable until DISCONNECTED is read"),
+            message.contains("Treat its keys as usable until DISCONNECTED is read"),
             "{message}"
         );
     }
