@@ -26,18 +26,18 @@ fn event_file(stem: &str) -> Value {
 
 /// The JSON blocks, with the heading under which each stands.
 fn blocks() -> Vec<(String, Value)> {
-    let mut heading = String::new();
+    let mut heading = "";
     let mut block: Option<String> = None;
     let mut found = Vec::new();
     for line in README.lines() {
         match (&mut block, line) {
             (None, "```json") => block = Some(String::new()),
             (Some(text), "```") => {
-                found.push((heading.clone(), serde_json::from_str(text).unwrap()));
+                found.push((heading.to_owned(), serde_json::from_str(text).unwrap()));
                 block = None;
             }
             (Some(text), line) => text.push_str(line),
-            (None, line) if line.starts_with('#') => heading = line.trim_start_matches(['#', ' ']).to_owned(),
+            (None, line) if line.starts_with('#') => heading = line.trim_start_matches(['#', ' ']),
             (None, _) => {}
         }
     }
