@@ -60,6 +60,27 @@ async fn a_kms_that_never_answers_is_reported_before_any_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_held_back_is_enough_for_a_slow_sns_after_a_kms_that_never_answers() {
+    for (timeout, slow) in [(900, 2500), (60, 2500), (10, 2000), (3, 500)] {
+        let script = Scripted::new(move |operation, _| match operation {
+            "Publish" => {
+                let body = "<PublishResponse><PublishResult/></PublishResponse>";
+                Step::Later(Duration::from_millis(slow), 200, body.into())
+            }
+            _ => Step::Hang,
+        });
+        let (ended, _) = run(&script, Duration::from_secs(timeout)).await;
+        assert_eq!(error_type(ended), "KmsUnavailable");
+        let waited = script.times("Publish")[0].elapsed();
+        assert!(
+            waited >= Duration::from_millis(slow),
+            "given up after {waited:?} of {timeout} s"
+        );
+        assert_eq!(script.count("Publish"), 1, "and it was taken");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_describe_that_never_answers_is_not_verified_before_any_deadline() {
     for timeout in DEADLINES {
         let script = Scripted::new(|operation, _| match operation {
