@@ -1,13 +1,18 @@
 //! What all AWS calls share: one SDK configuration, a time limit for each call, and what a failed
 //! call means to an operator.
 
-use std::{error::Error as StdError, future::Future, time::Duration};
+use std::{
+    error::Error as StdError,
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_kms::{
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
+use aws_smithy_async::time::TimeSource;
 use tokio::time::{Instant, timeout_at};
 
 use crate::text;
@@ -16,21 +21,32 @@ use crate::text;
 /// milliseconds, the disconnect itself included: it goes on after the answer.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Loads the SDK configuration that both clients are built from, with explicit limits: the SDK's
-/// own default is a connect timeout and nothing else
+/// The SDK configuration that both clients are built from, before it is loaded, with explicit limits: the
+/// SDK's own default is a connect timeout and nothing else
 /// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
 ///
-/// The [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
-pub async fn sdk_config(region: &str) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+/// `clock` is the wall clock: requests are signed with its time, and credentials expire by it. The
+/// [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
+pub fn sdk_config(region: &str, clock: fn() -> SystemTime) -> ConfigLoader {
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts())
-        .retry_config(retries());
+        .retry_config(retries())
+        .time_source(Clock(clock));
     // Shows in CloudTrail's userAgent which program made the call.
-    if let Ok(name) = AppName::new(env!("CARGO_PKG_NAME")) {
-        loader = loader.app_name(name);
+    match AppName::new(env!("CARGO_PKG_NAME")) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
     }
-    loader.load().await
+}
+
+#[derive(Debug)]
+struct Clock(fn() -> SystemTime);
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        (self.0)()
+    }
 }
 
 /// The limits of every call: connect, one attempt, and all attempts together.
@@ -43,7 +59,8 @@ pub fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Five attempts with short pauses: a kill switch should not give up after the SDK's three.
+/// Five attempts with short pauses: a kill switch should not give up after the SDK's three. `Disconnect` alone
+/// is not retried by the SDK but by [`crate::disconnect`], which must know what became of each request.
 #[must_use]
 pub fn retries() -> RetryConfig {
     RetryConfig::standard()
@@ -90,7 +107,9 @@ pub enum Cause {
     Denied,
     /// The key store's state does not allow the call.
     InvalidState,
-    /// Throttled, a fault of the service, or no usable answer: another try may succeed.
+    /// Throttled: nothing was carried out, and another try may succeed.
+    Throttled,
+    /// A fault of the service, or no usable answer: it may have been carried out, and another try may succeed.
     Unavailable,
     /// Anything else: another try would end the same way.
     Other,
@@ -179,6 +198,15 @@ impl CallError {
         }
     }
 
+    /// Whether another try may succeed.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self.cause {
+            Cause::Throttled | Cause::Unavailable => true,
+            Cause::NotFound | Cause::Denied | Cause::InvalidState | Cause::Other => false,
+        }
+    }
+
     /// What an operator should look at.
     #[must_use]
     pub fn advice(&self) -> String {
@@ -207,6 +235,10 @@ impl CallError {
             (Cause::InvalidState, _) => {
                 "the key store's state does not allow this: read it with `aws kms describe-custom-key-stores`".into()
             }
+            (Cause::Throttled, _) => format!(
+                "{action} was throttled: find out by CloudTrail what else calls it so often in this account and \
+                 Region, and send the event again"
+            ),
             (Cause::Unavailable, _) => format!(
                 "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \
                  VPC, at its endpoints and security groups; then send the event again"
@@ -264,17 +296,18 @@ fn cause_of(code: &str, status: u16) -> Cause {
         | "InternalError"
         | "InternalFailure"
         | "KMSInternalException"
-        | "KMSThrottling"
-        | "RequestLimitExceeded"
         | "RequestTimeout"
-        | "ServiceUnavailable"
+        | "ServiceUnavailable" => Cause::Unavailable,
+        "KMSThrottling"
+        | "RequestLimitExceeded"
         | "Throttled"
         | "Throttling"
         | "ThrottlingException"
-        | "TooManyRequestsException" => Cause::Unavailable,
+        | "TooManyRequestsException" => Cause::Throttled,
         _ => match status {
             401 | 403 => Cause::Denied,
-            408 | 429 | 500..=599 => Cause::Unavailable,
+            429 => Cause::Throttled,
+            408 | 500..=599 => Cause::Unavailable,
             _ => Cause::Other,
         },
     }
@@ -305,13 +338,14 @@ mod tests {
             ("CustomKeyStoreInvalidStateException", 400, Cause::InvalidState),
             ("AccessDeniedException", 400, Cause::Denied),
             ("ExpiredTokenException", 400, Cause::Denied),
-            ("ThrottlingException", 400, Cause::Unavailable),
+            ("ThrottlingException", 400, Cause::Throttled),
             ("KMSInternalException", 500, Cause::Unavailable),
-            ("KMSThrottling", 400, Cause::Unavailable),
+            ("KMSThrottling", 400, Cause::Throttled),
             ("ValidationException", 400, Cause::Other),
             ("KMSInvalidState", 400, Cause::Other),
             ("Unknown", 403, Cause::Denied),
             ("Unknown", 503, Cause::Unavailable),
+            ("Unknown", 429, Cause::Throttled),
             ("Unknown", 418, Cause::Other),
         ] {
             assert_eq!(cause_of(code, status), cause, "{code} {status}");

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use aws_sdk_kms::Client;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    aws::{CallError, Cause},
+    aws::{ATTEMPT_TIMEOUT, CallError, Cause},
     budget::share,
     guard::Target,
     kms::{self, Answer, ConnectionState, KeyStore},
@@ -19,9 +19,21 @@ use crate::{
 /// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account
 /// and Region, the console's and Terraform's included
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an
-/// external key store takes about five minutes to disconnect.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// external key store takes about five minutes to disconnect. With these, ten key stores at once, which is
+/// the account's quota, ask twice a second after the first ten seconds and leave the rest to people.
+const READS: Pauses = Pauses {
+    shortest: Duration::from_millis(250),
+    longest: Duration::from_secs(10),
+};
+
+/// The pauses between requests to disconnect that KMS does not answer.
+const ASKS: Pauses = Pauses {
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(5),
+};
+
+/// With every third request the state is read, where one without an answer may have been carried out.
+const ASKS_BEFORE_A_LOOK: u32 = 3;
 
 /// For how long KMS is asked again and again while it gives no answer. After that somebody should
 /// know; Lambda's retries go on with it.
@@ -38,6 +50,8 @@ const READS_IN_A_ROW: u32 = 3;
 pub struct Progress {
     /// How often KMS was asked to disconnect.
     pub disconnect_calls: u32,
+    /// How many of these requests may have been carried out although no answer says so.
+    pub unanswered: u32,
     /// How often the state was asked for.
     pub describe_calls: u32,
     /// The key store as it was last read.
@@ -59,7 +73,14 @@ impl Progress {
 
     async fn ask(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<Answer, CallError> {
         self.disconnect_calls += 1;
-        kms::disconnect(kms, target.id(), until).await
+        // Until it is answered, so that a run which breaks off here does not say that nothing was done.
+        self.unanswered += 1;
+        let answer = kms::disconnect(kms, target.id(), until).await;
+        match &answer {
+            Err(error) if error.cause == Cause::Unavailable => {}
+            Ok(_) | Err(_) => self.unanswered -= 1,
+        }
+        answer
     }
 }
 
@@ -98,7 +119,7 @@ impl Run<'_> {
             Err(error) => return End::Failed(error),
         };
         let mut seen = Seen {
-            only_disconnected: answer == Answer::InvalidState && progress.disconnect_calls == 1,
+            only_disconnected: answer == Answer::InvalidState && progress.unanswered == 0,
             ..Seen::default()
         };
         match self.look(progress, &mut seen).await {
@@ -108,42 +129,58 @@ impl Run<'_> {
         self.verify(progress, seen).await
     }
 
-    /// Asks KMS until it answers. A request without an answer may still have been carried out, so
-    /// before that is called a failure, the state is read once.
+    /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out.
     async fn act(&mut self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
-        let mut pause = SHORTEST_PAUSE;
-        let error = loop {
-            match progress.ask(self.kms, self.target, act_until).await {
+        let mut pause = ASKS.shortest;
+        loop {
+            let error = match progress.ask(self.kms, self.target, act_until).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.cause != Cause::Unavailable => return Err(error),
-                Err(error) => {
-                    pause = self.next_pause(pause);
-                    if timeout_at(act_until, sleep(pause)).await.is_err() {
-                        break error;
-                    }
-                }
+                Err(error) if !error.may_pass() && progress.unanswered == 0 => return Err(error),
+                Err(error) => error,
+            };
+            pause = ASKS.next(pause, &mut self.jitter);
+            let is_last = !error.may_pass() || Instant::now() + pause >= act_until;
+            let is_due = progress.unanswered > 0 && progress.disconnect_calls % ASKS_BEFORE_A_LOOK == 0;
+            if (is_last || is_due) && self.is_under_way(progress).await {
+                return Ok(Answer::InvalidState);
             }
-        };
-        match progress.read(self.kms, self.target, self.until).await {
-            Ok(KeyStore {
-                state: ConnectionState::Disconnecting | ConnectionState::Disconnected,
-                ..
-            }) => Ok(Answer::Accepted),
-            Ok(_) | Err(_) => Err(error),
+            if is_last {
+                return Err(error);
+            }
+            sleep(pause).await;
         }
     }
 
-    /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up.
+    /// Whether KMS would reject another request, by a read that may not take long.
+    async fn is_under_way(&self, progress: &mut Progress) -> bool {
+        let until = share(Instant::now(), self.until, (1, 1), ATTEMPT_TIMEOUT);
+        match progress.read(self.kms, self.target, until).await {
+            Ok(KeyStore { state, .. }) => match state {
+                ConnectionState::Disconnecting | ConnectionState::Disconnected => true,
+                ConnectionState::Connected
+                | ConnectionState::Connecting
+                | ConnectionState::Failed
+                | ConnectionState::Unknown(_) => false,
+            },
+            Err(_) => false,
+        }
+    }
+
+    /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
+    /// comes just before that, however long the pauses are by then.
     async fn verify(&mut self, progress: &mut Progress, mut seen: Seen) -> End {
-        let mut pause = self.next_pause(SHORTEST_PAUSE);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let last_look = self.until - (left / 8).min(ATTEMPT_TIMEOUT);
+        let mut pause = READS.shortest;
         let mut last_error = None;
-        while timeout_at(self.until, sleep(pause)).await.is_ok() {
+        while Instant::now() < last_look {
+            pause = READS.next(pause, &mut self.jitter);
+            sleep_until((Instant::now() + pause).min(last_look)).await;
             match self.look(progress, &mut seen).await {
                 Look::Ended(end) => return end,
                 Look::NotYet(error) => last_error = error,
             }
-            pause = self.next_pause(pause);
         }
         End::NotVerified(last_error)
     }
@@ -179,17 +216,25 @@ impl Run<'_> {
     async fn ask_again(&mut self, progress: &mut Progress) -> Look {
         match progress.ask(self.kms, self.target, self.until).await {
             Ok(Answer::Accepted | Answer::InvalidState) => Look::NotYet(None),
-            Err(error) if error.cause == Cause::Unavailable => Look::NotYet(Some(error)),
+            Err(error) if error.may_pass() => Look::NotYet(Some(error)),
             Err(error) => Look::Ended(End::Failed(error)),
         }
     }
+}
 
+/// Between which bounds the pauses grow.
+struct Pauses {
+    shortest: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
     /// A random pause between the shortest and three times the last one: it grows, and many
-    /// functions that were started by one event do not read in step
+    /// functions that were started by one event do not ask in step
     /// ("decorrelated jitter", <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-    fn next_pause(&mut self, last: Duration) -> Duration {
-        let spread = (last * 3).saturating_sub(SHORTEST_PAUSE);
-        (SHORTEST_PAUSE + spread.mul_f64(self.jitter.f64())).min(LONGEST_PAUSE)
+    fn next(&self, last: Duration, jitter: &mut fastrand::Rng) -> Duration {
+        let spread = (last * 3).saturating_sub(self.shortest);
+        (self.shortest + spread.mul_f64(jitter.f64())).min(self.longest)
     }
 }
 
@@ -214,7 +259,7 @@ impl Seen {
     /// A read that failed: waited out if another may succeed.
     fn nothing(&mut self, error: CallError) -> Look {
         match error.cause {
-            Cause::Unavailable => Look::NotYet(Some(error)),
+            Cause::Throttled | Cause::Unavailable => Look::NotYet(Some(error)),
             Cause::NotFound if self.missing + 1 < READS_IN_A_ROW => {
                 self.missing += 1;
                 Look::NotYet(Some(error))

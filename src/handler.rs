@@ -22,6 +22,10 @@ use crate::{
     text,
 };
 
+/// How long the notice may be tried for. What was done is in the log by then, a person who invoked the function
+/// waits for its answer, and Lambda's retries of an event publish again.
+const NOTICE_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long the early notice may hold up the verification.
 const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -64,7 +68,8 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let report = Report::new(&origin, &progress, &outcome);
     logging::summary(&report);
     let notice = if outcome.is_published() {
-        send(app, &report, budget.report_until).await
+        let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
+        send(app, &report, until).await
     } else {
         Ok(())
     };

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::Region;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::config::Builder;
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -21,41 +21,49 @@ use crate::{
     self_check::self_check,
 };
 
-/// Lambda gives Init 10 s and then starts over
+/// How long Init may take for the self-check. Lambda gives Init 10 s and then starts over
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
-const SELF_CHECK_LIMIT: Duration = Duration::from_secs(2);
+pub const SELF_CHECK_LIMIT: Duration = Duration::from_secs(2);
 const NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Reads the configuration through `lookup`, builds the clients and runs the self-check. `now` is the
-/// wall clock's.
+/// Reads the configuration through `lookup`, builds the clients and runs the self-check. `clock` is the wall
+/// clock.
 ///
 /// # Errors
 /// [`Error::Configuration`], which has then been logged, and published if the topic is known.
-pub async fn init(lookup: impl Fn(&str) -> Option<String>, now: SystemTime) -> Result<App, Error> {
+pub async fn init(lookup: impl Fn(&str) -> Option<String>, clock: fn() -> SystemTime) -> Result<App, Error> {
     let config = match Config::from_lookup(lookup) {
         Ok(config) => config,
-        Err(invalid) => return Err(report(invalid, now).await),
+        Err(invalid) => return Err(report(invalid, clock).await),
     };
-    let sdk = aws::sdk_config(&config.region).await;
-    let app = App {
-        kms: aws_sdk_kms::Client::new(&sdk),
-        sns: sns_client(&sdk, &config.topic),
-        config,
-    };
+    let sdk = aws::sdk_config(&config.region, clock).load().await;
+    let app = App::new(config, &sdk);
     for finding in self_check(&app, Instant::now() + SELF_CHECK_LIMIT).await {
         warn!("{finding}");
     }
     Ok(app)
 }
 
+impl App {
+    /// Builds the clients from one SDK configuration, which they share their connections and roots through.
+    #[must_use]
+    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+        Self {
+            kms: aws_sdk_kms::Client::new(sdk),
+            sns: sns_client(sdk, &config.topic),
+            config,
+        }
+    }
+}
+
 /// SNS takes a `Publish` only in the topic's own Region.
-fn sns_client(sdk: &aws_config::SdkConfig, topic: &TopicArn) -> aws_sdk_sns::Client {
+fn sns_client(sdk: &SdkConfig, topic: &TopicArn) -> aws_sdk_sns::Client {
     let region = Region::new(topic.region().to_owned());
     aws_sdk_sns::Client::from_conf(Builder::from(sdk).region(region).build())
 }
 
 /// The event that started this Init will not be acted on, so somebody must know.
-async fn report(invalid: InvalidConfiguration, now: SystemTime) -> Error {
+async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Error {
     let origin = Origin {
         trigger: Trigger::of(TriggerType::Unrecognised),
         key_store_id: None,
@@ -64,14 +72,14 @@ async fn report(invalid: InvalidConfiguration, now: SystemTime) -> Error {
         dry_run: false,
         region: invalid.region.clone(),
         request_id: None,
-        started_at: now,
+        started_at: clock(),
         started: Instant::now(),
     };
     let outcome = Outcome::Refused(invalid.clone().into());
     let report = Report::new(&origin, &Progress::default(), &outcome);
     logging::summary(&report);
     if let Some(topic) = &invalid.topic {
-        let sdk = aws::sdk_config(topic.region()).await;
+        let sdk = aws::sdk_config(topic.region(), clock).load().await;
         let sns = sns_client(&sdk, topic);
         let published = notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT).await;
         if let Err(error) = published {

@@ -21,7 +21,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{outcome::Severity, report::Report};
+use crate::{outcome::Severity, report::Report, text};
 
 /// The field of the summary line that holds the report, which the line takes apart again.
 const REPORT: &str = "report";
@@ -106,11 +106,12 @@ where
             .fmt(DateTimeFormat::DateTime)
             .unwrap_or_default();
         let level = *event.metadata().level();
-        if self.json {
-            writeln!(writer, "{}", fields.json(timestamp, level))
+        let line = if self.json {
+            fields.json(timestamp, level).to_string()
         } else {
-            writeln!(writer, "{}", fields.text(&timestamp, level))
-        }
+            fields.text(&timestamp, level)
+        };
+        writeln!(writer, "{}", text::visible(line))
     }
 }
 

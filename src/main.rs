@@ -20,7 +20,7 @@ pub(crate) async fn main() -> ExitCode {
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         eprintln!("A log subscriber is set already; this process logs through that one.");
     }
-    let ended = match init(lookup, clock()).await {
+    let ended = match init(lookup, clock).await {
         Ok(app) => runtime::run(&app, clock).await,
         Err(error) => runtime::fail_init(&error.into()).await,
     };

@@ -1,10 +1,9 @@
 //! The sentences of a report. They say what was read back and nothing beyond it.
 
 use crate::{
-    aws::Cause,
     disconnect::Progress,
     kms::ConnectionState,
-    outcome::{Failure, Outcome, Verification},
+    outcome::{Outcome, Verification},
     report::Origin,
 };
 
@@ -38,7 +37,7 @@ pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -
         }
         Outcome::Failed(failure) => format!(
             "{}; {}. {failure}. Advice: {}.",
-            not_done(progress, &store, failure),
+            not_done(progress, &store),
             last_read(state),
             failure.advice()
         ),
@@ -89,19 +88,14 @@ fn usable(state: Option<&ConnectionState>) -> &'static str {
     }
 }
 
-/// A request without a usable answer may have been carried out all the same.
-fn not_done(progress: &Progress, store: &str, failure: &Failure) -> String {
+/// A request without an answer may have been carried out all the same.
+fn not_done(progress: &Progress, store: &str) -> String {
     let asked = progress.disconnect_calls;
-    match failure {
-        Failure::Call(error) if error.cause != Cause::Unavailable => {
-            format!("{store} was not disconnected")
-        }
-        Failure::Panic(_) if asked == 0 => format!("{store} was not disconnected"),
-        Failure::Call(_) | Failure::Panic(_) => {
-            format!(
-                "it is not known whether {store} is disconnected: KMS was asked {asked} times without a usable answer"
-            )
-        }
+    match progress.unanswered {
+        0 => format!("{store} was not disconnected"),
+        _ => format!(
+            "it is not known whether {store} is disconnected: KMS was asked {asked} times without a usable answer"
+        ),
     }
 }
 

@@ -6,17 +6,19 @@ use aws_sdk_sns::{Client, types::MessageAttributeValue};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    aws::{CallError, Cause, Operation, call},
+    aws::{CallError, Operation, call},
     ids::TopicArn,
     outcome::Name,
     report::Report,
+    text,
 };
 
 /// SNS takes a subject of less than 100 characters
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 const SUBJECT_LIMIT: usize = 99;
 
-/// Between tries of a publish that SNS did not take. The SDK's own retries come before it.
+/// The first pause between tries of a publish that SNS did not take; each next one is twice as long. The
+/// SDK's own retries come before it.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Publishes the report, and tries until `until` as long as another try may succeed. Returns the ID
@@ -25,15 +27,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`CallError`] if SNS refused the message or time ran out.
 pub async fn publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
+    let mut pause = PAUSE;
     loop {
         let error = match try_publish(sns, topic, report, until).await {
             Ok(message_id) => return Ok(message_id),
             Err(error) => error,
         };
-        let again = error.cause == Cause::Unavailable && timeout_at(until, sleep(PAUSE)).await.is_ok();
-        if !again {
+        if !error.may_pass() || timeout_at(until, sleep(pause)).await.is_err() {
             return Err(error);
         }
+        pause *= 2;
     }
 }
 
@@ -60,7 +63,7 @@ async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Ins
 /// (<https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>).
 #[must_use]
 pub fn body(report: &Report) -> String {
-    serde_json::to_string_pretty(report).unwrap_or_else(|_| report.message.clone())
+    serde_json::to_string_pretty(report).map_or_else(|_| report.message.clone(), text::visible)
 }
 
 /// One line of printable ASCII, shorter than 100 characters: how much it matters, what happened, and

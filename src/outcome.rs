@@ -232,7 +232,7 @@ impl Failure {
             Self::Call(error) => match error.cause {
                 Cause::NotFound => ErrorType::KeyStoreNotFound,
                 Cause::Denied => ErrorType::AccessDenied,
-                Cause::Unavailable => ErrorType::KmsUnavailable,
+                Cause::Throttled | Cause::Unavailable => ErrorType::KmsUnavailable,
                 Cause::InvalidState | Cause::Other => ErrorType::InternalError,
             },
             Self::Panic(_) => ErrorType::InternalError,
@@ -290,6 +290,8 @@ mod tests {
             (failed(Cause::NotFound), "FAILED", "CRITICAL", Some("KeyStoreNotFound")),
             (failed(Cause::Denied), "FAILED", "CRITICAL", Some("AccessDenied")),
             (failed(Cause::Unavailable), "FAILED", "CRITICAL", Some("KmsUnavailable")),
+            (failed(Cause::Throttled), "FAILED", "CRITICAL", Some("KmsUnavailable")),
+            (failed(Cause::InvalidState), "FAILED", "CRITICAL", Some("InternalError")),
             (failed(Cause::Other), "FAILED", "CRITICAL", Some("InternalError")),
             (
                 Outcome::Failed(Failure::Panic("p".into())),

@@ -159,7 +159,8 @@ pub struct ErrorDetail {
 
 impl Report {
     /// Reports `outcome`, with what has been done and read by now. Every text has a limit, so that a
-    /// notice is never too long for SNS; what is cut says so.
+    /// notice is never too long for SNS: together they are below 40,000 characters, and JSON takes at most six
+    /// bytes for one. What is cut says so.
     #[must_use]
     pub fn new(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Self {
         let key_store = progress.key_store.as_ref();
@@ -188,7 +189,7 @@ impl Report {
             disconnect_calls: progress.disconnect_calls,
             describe_calls: progress.describe_calls,
             error: error_detail(outcome),
-            findings: first(&progress.findings, 20),
+            findings: first(&progress.findings, 10),
             version: VERSION,
         }
     }
@@ -196,7 +197,7 @@ impl Report {
     /// The report on one line of JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| self.message.clone())
+        serde_json::to_string(self).map_or_else(|_| self.message.clone(), text::visible)
     }
 }
 
@@ -211,7 +212,7 @@ fn rfc3339(time: SystemTime) -> String {
 /// The first findings, and how many more there are.
 fn first(findings: &[String], limit: usize) -> Vec<String> {
     let more = findings.len().saturating_sub(limit);
-    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 2048));
+    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 1024));
     let rest = (more > 0).then(|| format!("… and {more} more findings"));
     shown.chain(rest).collect()
 }

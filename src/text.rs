@@ -26,6 +26,42 @@ pub fn cut(value: &str, limit: usize) -> String {
     }
 }
 
+/// Escapes in a JSON document what a reader does not see but a viewer obeys: the JSON writer leaves C1 controls,
+/// line and paragraph separators, zero-width characters and marks that turn the writing direction as they are.
+/// What is not ASCII stands in strings alone there, so the document still says the same.
+#[must_use]
+pub fn visible(json: String) -> String {
+    if !json.chars().any(is_hidden) {
+        return json;
+    }
+    let mut shown = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_hidden(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Controls beyond ASCII, and the format characters of Unicode's first plane: four digits hold each of them
+/// (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>).
+fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
+        '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +84,18 @@ mod tests {
     fn a_cut_text_says_how_much_is_missing() {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "abc… (1 more characters cut)");
+    }
+
+    #[test]
+    fn hidden_characters_are_escaped_and_the_document_says_the_same() {
+        let hostile = "a\u{202e}b\u{2028}c\u{85}d\u{200b}e\u{7f}f é 🔒 </script>";
+        let document = serde_json::to_string(hostile).unwrap();
+        let shown = visible(document.clone());
+        assert_eq!(
+            shown,
+            r#""a\u202eb\u2028c\u0085d\u200be\u007ff é 🔒 </script>""#
+        );
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
+        assert_eq!(visible("{\"a\": \"é\"}".into()), "{\"a\": \"é\"}");
     }
 }

@@ -23,12 +23,16 @@ pub enum Fault {
     Hang,
     /// The connection is reset; nothing is carried out.
     Reset,
+    /// The connection is reset, and from now on the service refuses every other; nothing is carried out.
+    Refuse,
     /// The request is carried out, and the connection is reset before the answer.
     Lost,
     /// The request is carried out, and the connection breaks in the middle of the answer.
     Broken,
     /// The request is carried out, and the answer comes a byte a second.
     Drip,
+    /// The request is carried out, and this stands where the answer's body should be.
+    Mangled(&'static str),
     /// `DescribeCustomKeyStores` tells this state, whatever the true one is.
     State(&'static str),
 }
@@ -52,7 +56,7 @@ impl Fault {
 pub enum Times {
     /// The next so many requests.
     Next(u32),
-    /// Every request until then.
+    /// Every request for so long, from the first that it strikes.
     For(Duration),
     /// Every request.
     Always,
@@ -66,16 +70,17 @@ pub(crate) struct Faults(HashMap<String, VecDeque<Scripted>>);
 struct Scripted {
     fault: Fault,
     times: Times,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 impl Faults {
     pub(crate) fn script(&mut self, operation: &str, fault: Fault, times: Times) {
-        let since = Instant::now();
-        self.0
-            .entry(operation.to_owned())
-            .or_default()
-            .push_back(Scripted { fault, times, since });
+        let scripted = Scripted {
+            fault,
+            times,
+            since: None,
+        };
+        self.0.entry(operation.to_owned()).or_default().push_back(scripted);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -87,9 +92,10 @@ impl Faults {
         let queue = self.0.get_mut(operation)?;
         loop {
             let next = queue.front_mut()?;
+            let since = *next.since.get_or_insert_with(Instant::now);
             match &mut next.times {
                 Times::Always => return Some(next.fault.clone()),
-                Times::For(time) if next.since.elapsed() < *time => return Some(next.fault.clone()),
+                Times::For(time) if since.elapsed() < *time => return Some(next.fault.clone()),
                 Times::Next(left) if *left > 0 => {
                     *left -= 1;
                     return Some(next.fault.clone());

@@ -48,6 +48,7 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
             .env("AWS_SESSION_TOKEN", "session")
             .env("AWS_ENDPOINT_URL", emulator.url())
+            .env("AWS_ENDPOINT_URL_SNS", emulator.sns_url())
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(&log)?);

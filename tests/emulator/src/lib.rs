@@ -36,6 +36,8 @@ const REQUESTS_PER_SECOND: usize = 5;
 #[derive(Debug)]
 pub struct Emulator {
     server: Server,
+    /// The same again, so that SNS can be reached where KMS refuses connections, and the other way round.
+    second: Server,
     world: Arc<Mutex<World>>,
 }
 
@@ -94,17 +96,34 @@ impl Emulator {
     /// Starts on this port; 0 is any free one.
     pub fn start_on(port: u16) -> io::Result<Self> {
         let world = Arc::new(Mutex::new(World::default()));
-        let shared = Arc::clone(&world);
-        let server = Server::start(port, move |asked| {
-            let world = Arc::clone(&shared);
-            async move { handle(&world, &asked).await }
-        })?;
-        Ok(Self { server, world })
+        let serve = |port| {
+            let world = Arc::clone(&world);
+            Server::start(port, move |asked| {
+                let world = Arc::clone(&world);
+                async move { handle(&world, &asked).await }
+            })
+        };
+        Ok(Self {
+            server: serve(port)?,
+            second: serve(0)?,
+            world,
+        })
     }
 
     /// The endpoint, for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// An endpoint of its own, for `AWS_ENDPOINT_URL_SNS`.
+    pub fn sns_url(&self) -> String {
+        format!("http://{}", self.second.address())
+    }
+
+    /// Closes all open connections.
+    pub fn close_connections(&self) {
+        self.server.close_connections();
+        self.second.close_connections();
     }
 
     /// Adds a key store, or replaces the one of the same ID.
@@ -199,6 +218,7 @@ impl Service<'_> {
 }
 
 async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
+    let at = Instant::now();
     let service = match asked
         .header("x-amz-target")
         .and_then(|target| target.strip_prefix("TrentService."))
@@ -226,11 +246,16 @@ async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
         }
         Some(Fault::Hang) => (Reply::Hang, "no answer".into()),
         Some(Fault::Reset) => (Reply::Reset, "reset".into()),
-        Some(fault @ (Fault::Lost | Fault::Broken | Fault::Drip)) => {
+        Some(Fault::Refuse) => (Reply::Refuse, "refused".into()),
+        Some(fault @ (Fault::Lost | Fault::Broken | Fault::Drip | Fault::Mangled(_))) => {
             let (reply, result) = carry_out(world, asked, &service, None);
             let spoiled = match (fault, reply) {
                 (Fault::Broken, Reply::Whole(answer)) => Reply::Broken(answer),
                 (Fault::Drip, Reply::Whole(answer)) => Reply::Drip(answer),
+                (Fault::Mangled(body), Reply::Whole(answer)) => Reply::Whole(Answer {
+                    body: body.into(),
+                    ..answer
+                }),
                 (_, _) => Reply::Reset,
             };
             (spoiled, format!("{result}, answer lost"))
@@ -240,7 +265,7 @@ async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
             carry_out(world, asked, &service, None)
         }
     };
-    lock(world).note(service.operation(), asked, result);
+    lock(world).note(at, service.operation(), asked, result);
     reply
 }
 
@@ -342,9 +367,9 @@ impl World {
         Ok(())
     }
 
-    fn note(&mut self, operation: &str, asked: &Asked, result: String) {
+    fn note(&mut self, at: Instant, operation: &str, asked: &Asked, result: String) {
         let call = Call {
-            at: Instant::now(),
+            at,
             operation: operation.to_owned(),
             request: String::from_utf8_lossy(&asked.body).into_owned(),
             result,

@@ -28,6 +28,8 @@ pub enum Reply {
     Hang,
     /// The connection is reset before any answer.
     Reset,
+    /// The connection is reset, and from now on no other is accepted.
+    Refuse,
     /// The connection breaks in the middle of the answer's body.
     Broken(Answer),
     /// The body comes a byte a second.
@@ -72,8 +74,20 @@ impl Asked {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    control: Control,
     thread: Option<JoinHandle<()>>,
+}
+
+/// How a server is told what to do, from outside and by its own handler.
+type Control = Arc<watch::Sender<Orders>>;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Orders {
+    /// New connections are refused.
+    refuse: bool,
+    /// How often all open connections were closed.
+    closed: u32,
+    stop: bool,
 }
 
 impl Server {
@@ -86,15 +100,16 @@ impl Server {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (stop, stopped) = watch::channel(false);
+        let control = Arc::new(watch::Sender::new(Orders::default()));
+        let orders = Arc::clone(&control);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::spawn(move || {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, accept(listener, Arc::new(handler), stopped));
+            local.block_on(&runtime, accept(listener, Arc::new(handler), orders));
         });
         Ok(Self {
             address,
-            stop,
+            control,
             thread: Some(thread),
         })
     }
@@ -103,36 +118,57 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Closes all open connections, as a peer does while a function is frozen. New ones are accepted.
+    pub fn close_connections(&self) {
+        self.control.send_modify(|orders| orders.closed += 1);
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.control.send_modify(|orders| orders.stop = true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-async fn accept<H, F>(listener: StdListener, handler: Arc<H>, mut stopped: watch::Receiver<bool>)
+async fn accept<H, F>(listener: StdListener, handler: Arc<H>, control: Control)
 where
     H: Fn(Asked) -> F + 'static,
     F: Future<Output = Reply> + 'static,
 {
-    let listener = TcpListener::from_std(listener).expect("a listener");
+    let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
+    let mut orders = control.subscribe();
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(_) => continue,
+        tokio::select! {
+            stream = next(listener.as_ref()) => {
+                tokio::task::spawn_local(serve(stream, Arc::clone(&handler), Arc::clone(&control)));
+            }
+            _ = orders.changed() => match *orders.borrow_and_update() {
+                Orders { stop: true, .. } => return,
+                Orders { refuse: true, .. } => listener = None,
+                Orders { .. } => {}
             },
-            _ = stopped.changed() => return,
-        };
-        tokio::task::spawn_local(serve(stream, Arc::clone(&handler)));
+        }
     }
 }
 
-async fn serve<H, F>(stream: TcpStream, handler: Arc<H>)
+/// The next connection; none ever comes where nothing listens.
+async fn next(listener: Option<&TcpListener>) -> TcpStream {
+    loop {
+        match listener {
+            Some(listener) => match listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(_) => continue,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn serve<H, F>(stream: TcpStream, handler: Arc<H>, control: Control)
 where
     H: Fn(Asked) -> F + 'static,
     F: Future<Output = Reply> + 'static,
@@ -140,11 +176,15 @@ where
     let Ok((stream, socket)) = with_handle(stream) else {
         return;
     };
-    let service = service_fn(|request| answer(request, Arc::clone(&handler), &socket));
+    let mut orders = control.subscribe();
+    let closed = orders.borrow().closed;
+    let service = service_fn(|request| answer(request, Arc::clone(&handler), &socket, &control));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that a client or a fault breaks off is no error of the server.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    tokio::select! {
+        _ = connection => {}
+        _ = orders.wait_for(|orders| orders.closed != closed) => {}
+    }
 }
 
 /// Keeps a second handle on the socket, to set how it is closed while hyper owns the stream.
@@ -157,7 +197,12 @@ fn with_handle(stream: TcpStream) -> io::Result<(TcpStream, StdStream)> {
 
 type Body = BoxBody<Bytes, io::Error>;
 
-async fn answer<H, F>(request: Request<Incoming>, handler: Arc<H>, socket: &StdStream) -> io::Result<Response<Body>>
+async fn answer<H, F>(
+    request: Request<Incoming>,
+    handler: Arc<H>,
+    socket: &StdStream,
+    control: &Control,
+) -> io::Result<Response<Body>>
 where
     H: Fn(Asked) -> F,
     F: Future<Output = Reply>,
@@ -180,9 +225,12 @@ where
             response(&answer, body.boxed())
         }
         Reply::Hang => std::future::pending().await,
-        Reply::Reset => {
-            SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
-            Err(io::ErrorKind::ConnectionReset.into())
+        Reply::Reset => reset(socket),
+        Reply::Refuse => {
+            control.send_modify(|orders| orders.refuse = true);
+            // The listener is gone before the client can come again.
+            tokio::task::yield_now().await;
+            reset(socket)
         }
         Reply::Broken(answer) => {
             SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
@@ -209,6 +257,11 @@ where
             response(&answer, body.boxed())
         }
     }
+}
+
+fn reset<T>(socket: &StdStream) -> io::Result<T> {
+    SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
+    Err(io::ErrorKind::ConnectionReset.into())
 }
 
 fn response(answer: &Answer, body: Body) -> io::Result<Response<Body>> {
