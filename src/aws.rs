@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::text;
 
-/// How long one attempt of a call may take. KMS and SNS answer these calls in tens of
+/// How long one call may take. KMS and SNS answer these calls in tens of
 /// milliseconds, the disconnect itself included: it goes on after the answer.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -31,7 +31,7 @@ pub fn sdk_config(region: &str, clock: fn() -> SystemTime) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts())
-        .retry_config(retries())
+        .retry_config(RetryConfig::disabled())
         .time_source(Clock(clock));
     // Shows in CloudTrail's userAgent which program made the call.
     match AppName::new(env!("CARGO_PKG_NAME")) {
@@ -49,24 +49,13 @@ impl TimeSource for Clock {
     }
 }
 
-/// The limits of every call: connect, one attempt, and all attempts together.
+/// The limits of every call.
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(Duration::from_secs(20))
         .build()
-}
-
-/// Five attempts with short pauses: a kill switch should not give up after the SDK's three. `Disconnect` alone
-/// is not retried by the SDK but by [`crate::disconnect`], which must know what became of each request.
-#[must_use]
-pub fn retries() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(5)
-        .with_initial_backoff(Duration::from_millis(200))
-        .with_max_backoff(Duration::from_secs(5))
 }
 
 /// The AWS operations that the function calls. It has no others.
@@ -143,6 +132,10 @@ impl CallError {
         SdkError<E>: RequestId,
     {
         let (cause, code) = match &error {
+            // The service did what was asked, and its answer cannot be read.
+            SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
+                (Cause::Unavailable, "UnusableAnswer")
+            }
             SdkError::ServiceError(answer) => {
                 let code = answer.err().code().unwrap_or("Unknown");
                 (cause_of(code, answer.raw().status().as_u16()), code)
@@ -248,7 +241,7 @@ impl CallError {
     }
 }
 
-/// Makes one SDK call, which may retry inside, and stops waiting for it at `until`.
+/// Makes one SDK call, and stops waiting for it at `until`.
 ///
 /// # Errors
 /// [`CallError`] if the call failed or `until` came first.

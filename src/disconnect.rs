@@ -14,6 +14,7 @@ use crate::{
     budget::share,
     guard::Target,
     kms::{self, Answer, ConnectionState, KeyStore},
+    retry::{Backoff, Pauses, persist},
 };
 
 /// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account
@@ -21,7 +22,7 @@ use crate::{
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an
 /// external key store takes about five minutes to disconnect. With these, ten key stores at once, which is
 /// the account's quota, ask twice a second after the first ten seconds and leave the rest to people.
-const READS: Pauses = Pauses {
+pub const READS: Pauses = Pauses {
     shortest: Duration::from_millis(250),
     longest: Duration::from_secs(10),
 };
@@ -31,6 +32,10 @@ const ASKS: Pauses = Pauses {
     shortest: Duration::from_millis(100),
     longest: Duration::from_secs(5),
 };
+
+/// How long the first look may be tried for, if KMS does not answer, before somebody is told that it is not
+/// verified yet.
+const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// With every third request the state is read, where one without an answer may have been carried out.
 const ASKS_BEFORE_A_LOOK: u32 = 3;
@@ -61,11 +66,19 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Reads the key store and remembers what it says.
+    /// Reads the key store until KMS answers, for a dry run.
     ///
     /// # Errors
     /// [`CallError`] if it could not be read.
-    pub async fn read(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<&KeyStore, CallError> {
+    pub async fn read_for_certain(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<(), CallError> {
+        persist(READS, until, async || self.read(kms, target, until).await.map(|_| ())).await
+    }
+
+    /// Reads the key store once and remembers what it says.
+    ///
+    /// # Errors
+    /// [`CallError`] if it could not be read.
+    async fn read(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<&KeyStore, CallError> {
         self.describe_calls += 1;
         let read = kms::read(kms, target.id(), until).await?;
         Ok(self.key_store.insert(read))
@@ -106,14 +119,12 @@ pub struct Run<'a> {
     pub target: &'a Target,
     /// When the work must be done.
     pub until: Instant,
-    /// Where the jitter comes from.
-    pub jitter: fastrand::Rng,
 }
 
 impl Run<'_> {
     /// Disconnects the key store and verifies it. `not_yet` is called once, if the first look does
     /// not find it `DISCONNECTED`.
-    pub async fn disconnect(mut self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&Progress)) -> End {
+    pub async fn disconnect(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&Progress)) -> End {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
             Err(error) => return End::Failed(error),
@@ -122,7 +133,7 @@ impl Run<'_> {
             only_disconnected: answer == Answer::InvalidState && progress.unanswered == 0,
             ..Seen::default()
         };
-        match self.look(progress, &mut seen).await {
+        match self.first_look(progress, &mut seen).await {
             Look::Ended(end) => return end,
             Look::NotYet(_) => not_yet(progress).await,
         }
@@ -130,16 +141,16 @@ impl Run<'_> {
     }
 
     /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out.
-    async fn act(&mut self, progress: &mut Progress) -> Result<Answer, CallError> {
+    async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
-        let mut pause = ASKS.shortest;
+        let mut backoff = Backoff::new(ASKS);
         loop {
             let error = match progress.ask(self.kms, self.target, act_until).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if !error.may_pass() && progress.unanswered == 0 => return Err(error),
                 Err(error) => error,
             };
-            pause = ASKS.next(pause, &mut self.jitter);
+            let pause = backoff.pause();
             let is_last = !error.may_pass() || Instant::now() + pause >= act_until;
             let is_due = progress.unanswered > 0 && progress.disconnect_calls % ASKS_BEFORE_A_LOOK == 0;
             if (is_last || is_due) && self.is_under_way(progress).await {
@@ -167,16 +178,29 @@ impl Run<'_> {
         }
     }
 
+    /// The first look, at once, and again if it is not answered.
+    async fn first_look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
+        let give_up = share(Instant::now(), self.until, (1, 4), FIRST_LOOK_LIMIT);
+        let mut backoff = Backoff::new(READS);
+        loop {
+            let look = self.look(progress, seen).await;
+            let pause = backoff.pause();
+            match look {
+                Look::NotYet(Some(_)) if Instant::now() + pause < give_up => sleep(pause).await,
+                Look::NotYet(_) | Look::Ended(_) => return look,
+            }
+        }
+    }
+
     /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
     /// comes just before that, however long the pauses are by then.
-    async fn verify(&mut self, progress: &mut Progress, mut seen: Seen) -> End {
+    async fn verify(&self, progress: &mut Progress, mut seen: Seen) -> End {
         let left = self.until.saturating_duration_since(Instant::now());
         let last_look = self.until - (left / 8).min(ATTEMPT_TIMEOUT);
-        let mut pause = READS.shortest;
+        let mut backoff = Backoff::new(READS);
         let mut last_error = None;
         while Instant::now() < last_look {
-            pause = READS.next(pause, &mut self.jitter);
-            sleep_until((Instant::now() + pause).min(last_look)).await;
+            sleep_until((Instant::now() + backoff.pause()).min(last_look)).await;
             match self.look(progress, &mut seen).await {
                 Look::Ended(end) => return end,
                 Look::NotYet(error) => last_error = error,
@@ -186,7 +210,7 @@ impl Run<'_> {
     }
 
     /// Reads the state once, and asks KMS again where the state contradicts its answer.
-    async fn look(&mut self, progress: &mut Progress, seen: &mut Seen) -> Look {
+    async fn look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
         let state = match progress.read(self.kms, self.target, self.until).await {
             Ok(key_store) => &key_store.state,
             Err(error) => return seen.nothing(error),
@@ -213,28 +237,12 @@ impl Run<'_> {
         }
     }
 
-    async fn ask_again(&mut self, progress: &mut Progress) -> Look {
+    async fn ask_again(&self, progress: &mut Progress) -> Look {
         match progress.ask(self.kms, self.target, self.until).await {
             Ok(Answer::Accepted | Answer::InvalidState) => Look::NotYet(None),
             Err(error) if error.may_pass() => Look::NotYet(Some(error)),
             Err(error) => Look::Ended(End::Failed(error)),
         }
-    }
-}
-
-/// Between which bounds the pauses grow.
-struct Pauses {
-    shortest: Duration,
-    longest: Duration,
-}
-
-impl Pauses {
-    /// A random pause between the shortest and three times the last one: it grows, and many
-    /// functions that were started by one event do not ask in step
-    /// ("decorrelated jitter", <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-    fn next(&self, last: Duration, jitter: &mut fastrand::Rng) -> Duration {
-        let spread = (last * 3).saturating_sub(self.shortest);
-        (self.shortest + spread.mul_f64(jitter.f64())).min(self.longest)
     }
 }
 

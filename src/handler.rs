@@ -110,11 +110,11 @@ async fn decide(
 async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
     let check_until = share(Instant::now(), budget.work_until, (1, 1), SELF_CHECK_LIMIT);
     let (read, findings) = tokio::join!(
-        progress.read(&app.kms, target, budget.work_until),
+        progress.read_for_certain(&app.kms, target, budget.work_until),
         self_check(app, check_until)
     );
     let outcome = match read {
-        Ok(_) => Outcome::DryRun,
+        Ok(()) => Outcome::DryRun,
         Err(error) => Outcome::Failed(error.into()),
     };
     progress.findings = findings;
@@ -127,7 +127,6 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
         kms: &app.kms,
         target,
         until: budget.work_until,
-        jitter: fastrand::Rng::new(),
     };
     let not_yet = async |progress: &Progress| {
         let early = Report::new(origin, progress, &Outcome::Disconnecting(Verification::GoesOn));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_sdk_kms::{Client, config::retry::RetryConfig, types::CustomKeyStoresListEntry};
+use aws_sdk_kms::{Client, types::CustomKeyStoresListEntry};
 use tokio::time::Instant;
 
 use crate::{
@@ -83,18 +83,14 @@ pub enum Answer {
     InvalidState,
 }
 
-/// Asks KMS to disconnect the key store: one request, with no retry of the SDK's. A lost answer and a retry
-/// would come back as `CustomKeyStoreInvalidStateException`, as if somebody else had disconnected it before.
+/// Asks KMS to disconnect the key store.
 ///
 /// # Errors
 /// [`CallError`] for every failure but `CustomKeyStoreInvalidStateException`.
 pub async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<Answer, CallError> {
-    let once = aws_sdk_kms::Config::builder().retry_config(RetryConfig::disabled());
     let request = kms
         .disconnect_custom_key_store()
         .custom_key_store_id(id.as_str())
-        .customize()
-        .config_override(once)
         .send();
     match call(Operation::DisconnectCustomKeyStore, until, request).await {
         Ok(_) => Ok(Answer::Accepted),

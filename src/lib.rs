@@ -10,7 +10,7 @@
 //!                    └→ report      the outcome's one wire form: response, log line (logging), notice
 //! ```
 //!
-//! `config` is read once, before it; `self_check` runs in Init and in dry runs; `aws`, `kms`, `budget`,
+//! `config` is read once, before it; `self_check` runs in Init and in dry runs; `aws`, `kms`, `retry`, `budget`,
 //! `ids`, `json`, `text`, `message` and `error` are what the steps are written in. No module here reads
 //! the environment or the wall clock: `main` passes both in.
 
@@ -31,6 +31,7 @@ mod message;
 pub mod notice;
 pub mod outcome;
 pub mod report;
+pub mod retry;
 pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;

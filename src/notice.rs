@@ -3,13 +3,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     aws::{CallError, Operation, call},
     ids::TopicArn,
     outcome::Name,
     report::Report,
+    retry::{Pauses, persist},
     text,
 };
 
@@ -17,27 +18,20 @@ use crate::{
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 const SUBJECT_LIMIT: usize = 99;
 
-/// The first pause between tries of a publish that SNS did not take; each next one is twice as long. The
-/// SDK's own retries come before it.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The pauses between tries of a publish that SNS did not take.
+const PAUSES: Pauses = Pauses {
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(5),
+};
 
 /// Publishes the report, and tries until `until` as long as another try may succeed. Returns the ID
-/// that SNS gave the message.
+/// that SNS gave the message: without one the notice is not confirmed. A try whose answer was lost may
+/// have been published too, so a standard topic can carry the notice twice; a FIFO topic drops the second.
 ///
 /// # Errors
 /// [`CallError`] if SNS refused the message or time ran out.
 pub async fn publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
-    let mut pause = PAUSE;
-    loop {
-        let error = match try_publish(sns, topic, report, until).await {
-            Ok(message_id) => return Ok(message_id),
-            Err(error) => error,
-        };
-        if !error.may_pass() || timeout_at(until, sleep(pause)).await.is_err() {
-            return Err(error);
-        }
-        pause *= 2;
-    }
+    persist(PAUSES, until, async || try_publish(sns, topic, report, until).await).await
 }
 
 async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
@@ -56,7 +50,10 @@ async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Ins
         .set_message_deduplication_id(deduplication)
         .send();
     let answer = call(Operation::Publish, until, request).await?;
-    Ok(answer.message_id().unwrap_or_default().to_owned())
+    let message_id = answer.message_id().filter(|id| !id.is_empty());
+    message_id
+        .map(str::to_owned)
+        .ok_or_else(|| CallError::unusable(Operation::Publish, "the answer holds no message ID"))
 }
 
 /// Plain text with attributes, not `MessageStructure=json`: SNS drops the attributes there

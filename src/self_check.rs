@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use crate::{
     App,
     aws::{CallError, Operation, call},
+    disconnect::READS,
     guard::AllowList,
     ids::{KeyStoreId, Place},
+    retry::persist,
 };
 
 /// KMS's quota of custom key stores is 10 for an account and Region; this many pages hold any.
@@ -56,8 +58,11 @@ async fn key_stores(app: &App, until: Instant) -> Result<BTreeSet<String>, CallE
     let mut ids = BTreeSet::new();
     let mut marker = None;
     for _ in 0..PAGES {
-        let request = app.kms.describe_custom_key_stores().set_marker(marker).send();
-        let page = call(Operation::DescribeCustomKeyStores, until, request).await?;
+        let page = persist(READS, until, async || {
+            let request = app.kms.describe_custom_key_stores().set_marker(marker.clone());
+            call(Operation::DescribeCustomKeyStores, until, request.send()).await
+        })
+        .await?;
         let entries = page.custom_key_stores().iter();
         ids.extend(entries.filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)));
         marker = page.next_marker().map(str::to_owned);
@@ -71,8 +76,11 @@ async fn key_stores(app: &App, until: Instant) -> Result<BTreeSet<String>, CallE
 /// A topic that is encrypted with a key in the store falls silent the moment the store is cut off.
 async fn check_topic(app: &App, until: Instant) -> Result<Vec<String>, CallError> {
     let topic = app.config.topic.as_str();
-    let request = app.sns.get_topic_attributes().topic_arn(topic).send();
-    let answer = call(Operation::GetTopicAttributes, until, request).await?;
+    let answer = persist(READS, until, async || {
+        let request = app.sns.get_topic_attributes().topic_arn(topic);
+        call(Operation::GetTopicAttributes, until, request.send()).await
+    })
+    .await?;
     let key = answer.attributes().and_then(|all| all.get("KmsMasterKeyId"));
     match key {
         Some(key) if may_be_in_a_key_store(app, key) => check_topic_key(app, key, until).await,
@@ -89,8 +97,11 @@ fn may_be_in_a_key_store(app: &App, key: &str) -> bool {
 }
 
 async fn check_topic_key(app: &App, key: &str, until: Instant) -> Result<Vec<String>, CallError> {
-    let request = app.kms.describe_key().key_id(key).send();
-    let answer = call(Operation::DescribeKey, until, request).await?;
+    let answer = persist(READS, until, async || {
+        let request = app.kms.describe_key().key_id(key);
+        call(Operation::DescribeKey, until, request.send()).await
+    })
+    .await?;
     let store = answer
         .key_metadata()
         .and_then(|metadata| metadata.custom_key_store_id())

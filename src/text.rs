@@ -91,10 +91,7 @@ mod tests {
         let hostile = "a\u{202e}b\u{2028}c\u{85}d\u{200b}e\u{7f}f é 🔒 </script>";
         let document = serde_json::to_string(hostile).unwrap();
         let shown = visible(document.clone());
-        assert_eq!(
-            shown,
-            r#""a\u202eb\u2028c\u0085d\u200be\u007ff é 🔒 </script>""#
-        );
+        assert_eq!(shown, r#""a\u202eb\u2028c\u0085d\u200be\u007ff é 🔒 </script>""#);
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
         assert_eq!(visible("{\"a\": \"é\"}".into()), "{\"a\": \"é\"}");
     }

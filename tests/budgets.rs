@@ -14,7 +14,7 @@ mod app;
 
 use std::time::Duration;
 
-use app::{Scripted, Step, accepted, invocation, kms_error, published, state};
+use app::{Scripted, Step, accepted, invocation, kms_error, published, published_after, state};
 use disconnect_custom_key_store::{error::Error, handler::handle, report::Report};
 use tokio::time::Instant;
 
@@ -63,10 +63,7 @@ async fn a_kms_that_never_answers_is_reported_before_any_deadline() {
 async fn what_is_held_back_is_enough_for_a_slow_sns_after_a_kms_that_never_answers() {
     for (timeout, slow) in [(900, 2500), (60, 2500), (10, 2000), (3, 500)] {
         let script = Scripted::new(move |operation, _| match operation {
-            "Publish" => {
-                let body = "<PublishResponse><PublishResult/></PublishResponse>";
-                Step::Later(Duration::from_millis(slow), 200, body.into())
-            }
+            "Publish" => published_after(Duration::from_millis(slow)),
             _ => Step::Hang,
         });
         let (ended, _) = run(&script, Duration::from_secs(timeout)).await;

@@ -22,17 +22,10 @@ use emulator::{
 use serde_json::{Value, json};
 use support::{FIFO, ID, OTHER, Stage, TOPIC, error_of, event};
 
-/// Waits for Init's self-check to be over, so that what follows is the invocation's alone.
-fn started(stage: &Stage) {
-    let (kind, _) = stage.error("null");
-    assert_eq!(kind, "InvalidEvent");
-    stage.emulator.forget();
-}
-
 #[test]
 fn the_plain_path_is_three_calls_and_ends_disconnected() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     let report = stage.report(&event());
     assert_eq!(
         stage.emulator.operations(),
@@ -246,7 +239,7 @@ fn a_custom_eventbridge_event_acts_and_is_named() {
 #[test]
 fn a_dry_run_changes_nothing_and_says_what_a_run_would_do() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     let report = stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));
     assert_eq!(report["outcome"], "DRY_RUN");
     assert_eq!(
@@ -311,7 +304,7 @@ fn a_key_store_that_is_not_allowed_is_refused_without_a_call() {
     let stage = Stage::with(&[], |emulator| {
         emulator.add_key_store(KeyStore::external(OTHER, "archive-xks"));
     });
-    started(&stage);
+    stage.started();
     let (kind, message) = stage.error(json!({ "CustomKeyStoreId": OTHER }).to_string());
     assert_eq!(kind, "KeyStoreNotAllowed");
     assert!(message.contains("ALLOWED_KEY_STORE_IDS"), "{message}");
@@ -325,7 +318,7 @@ fn a_key_store_that_is_not_allowed_is_refused_without_a_call() {
 #[test]
 fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     let field = |name: &str, value: Value| json!({ "CustomKeyStoreId": ID, name: value }).to_string();
     let nested = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let long = "x".repeat(1 << 20);
@@ -463,7 +456,7 @@ fn kms_refusing_is_failed_with_code_request_id_and_advice() {
         ("ValidationException", 400, "InternalError", "act on the message"),
     ] {
         let stage = Stage::new();
-        started(&stage);
+        stage.started();
         stage
             .emulator
             .fault("DisconnectCustomKeyStore", Fault::Error { status, code }, Times::Always);
@@ -487,7 +480,7 @@ fn kms_refusing_is_failed_with_code_request_id_and_advice() {
 #[test]
 fn a_kms_that_never_answers_still_ends_in_a_notice_before_the_deadline() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     for operation in ["DisconnectCustomKeyStore", "DescribeCustomKeyStores"] {
         stage.emulator.fault(operation, Fault::Hang, Times::Always);
     }
@@ -535,7 +528,7 @@ fn a_deadline_in_the_past_means_that_clocks_disagree_and_leaves_time_to_verify()
 #[test]
 fn a_notice_that_cannot_be_sent_is_an_error_that_holds_the_outcome() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     let gone = Fault::Error {
         status: 404,
         code: "NotFound",
@@ -552,7 +545,7 @@ fn a_notice_that_cannot_be_sent_is_an_error_that_holds_the_outcome() {
 #[test]
 fn a_notice_that_cannot_be_sent_does_not_hide_the_error_before_it() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     stage.emulator.fault(
         "Publish",
         Fault::Error {
@@ -569,7 +562,7 @@ fn a_notice_that_cannot_be_sent_does_not_hide_the_error_before_it() {
 #[test]
 fn connections_that_were_closed_between_invocations_are_no_error() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     stage
         .emulator
         .fault("DisconnectCustomKeyStore", Fault::Reset, Times::Next(1));
@@ -581,7 +574,7 @@ fn connections_that_were_closed_between_invocations_are_no_error() {
 #[test]
 fn a_lost_answer_is_verified_and_not_failed() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     stage
         .emulator
         .fault("DisconnectCustomKeyStore", Fault::Lost, Times::Next(1));
@@ -672,7 +665,7 @@ fn text_lines_stay_one_line_each() {
 #[test]
 fn an_alarm_that_goes_back_to_ok_is_logged_and_wakes_nobody() {
     let stage = Stage::new();
-    started(&stage);
+    stage.started();
     let event = include_str!("../events/alarm-eventbridge-ok.json");
     let Reported::Response(report) = stage.runtime_api.invoke(Delivery::of(event)) else {
         panic!("it is no error");

@@ -210,7 +210,10 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 
 /// Any text, or one that JSON makes six times as long, and now and then one of a megabyte.
 fn long_text() -> impl Strategy<Value = String> {
-    let text = prop_oneof![".*", select(vec!["\u{1}", "\u{202e}", "\u{7f}", "\n"]).prop_map(str::to_owned)];
+    let text = prop_oneof![
+        ".*",
+        select(vec!["\u{1}", "\u{202e}", "\u{7f}", "\n"]).prop_map(str::to_owned)
+    ];
     (text, 0_usize..40).prop_map(|(text, times)| match times {
         39 => text.repeat(1 + (1 << 20) / text.len().max(1)),
         _ => text,

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_kms::config::{Credentials, Region};
+use aws_sdk_kms::config::{Credentials, Region, retry::RetryConfig};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -46,9 +46,14 @@ pub fn state(state: &str) -> Step {
     Step::Answer(200, json!({ "CustomKeyStores": [entry] }).to_string())
 }
 
+const PUBLISHED: &str = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+
 pub fn published() -> Step {
-    let body = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
-    Step::Answer(200, body.into())
+    Step::Answer(200, PUBLISHED.into())
+}
+
+pub fn published_after(delay: Duration) -> Step {
+    Step::Later(delay, 200, PUBLISHED.into())
 }
 
 /// A request that reached a scripted service.
@@ -136,7 +141,7 @@ impl Scripted {
             .collect()
     }
 
-    /// An app whose KMS and SNS are both this script, with the product's timeouts and retries.
+    /// An app whose KMS and SNS are both this script, with the product's timeouts and without the SDK's retries, as the product.
     pub fn app(&self) -> App {
         let connector = self.clone();
         let client = http_client_fn(move |_, _| {
@@ -147,7 +152,7 @@ impl Scripted {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .timeout_config(aws::timeouts())
-            .retry_config(aws::retries())
+            .retry_config(RetryConfig::disabled())
             .http_client(client.clone())
             .build();
         let sns = aws_sdk_sns::Config::builder()
@@ -155,7 +160,7 @@ impl Scripted {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .timeout_config(aws::timeouts())
-            .retry_config(aws::retries())
+            .retry_config(RetryConfig::disabled())
             .http_client(client)
             .build();
         App {

@@ -39,15 +39,20 @@ impl Stage {
         emulator.add_topic(TOPIC, None);
         prepare(&emulator);
         let runtime_api = RuntimeApi::start().unwrap();
-        let defaults = [("ALLOWED_KEY_STORE_IDS", ID), ("TOPIC_ARN", TOPIC)];
-        let settings = [&defaults, settings].concat();
-        let binary = Command::new(env!("CARGO_BIN_EXE_disconnect-custom-key-store"));
-        let function = Function::start(binary, &emulator, &runtime_api, &settings).unwrap();
+        let function = function(&emulator, &runtime_api, settings);
         Self {
             emulator,
             runtime_api,
             function,
         }
+    }
+
+    /// Waits for the end of Init, so that the calls from here on are the invocation's alone.
+    pub fn started(&self) {
+        self.runtime_api
+            .asked_for_next(Duration::from_secs(60))
+            .expect("Init ends");
+        self.emulator.forget();
     }
 
     pub fn invoke(&self, event: &Value) -> Reported {
@@ -132,6 +137,14 @@ impl Drop for Stage {
 pub fn error_of(error: &Value) -> (String, String) {
     let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
     (field("errorType"), field("errorMessage"))
+}
+
+/// The real binary between the two, allowed to disconnect [`ID`] unless `settings` say something else.
+pub fn function(emulator: &Emulator, runtime_api: &RuntimeApi, settings: &[(&str, &str)]) -> Function {
+    let defaults = [("ALLOWED_KEY_STORE_IDS", ID), ("TOPIC_ARN", TOPIC)];
+    let settings = [&defaults, settings].concat();
+    let binary = Command::new(env!("CARGO_BIN_EXE_disconnect-custom-key-store"));
+    Function::start(binary, emulator, runtime_api, &settings).unwrap()
 }
 
 /// The plain event.

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -58,6 +58,7 @@ pub struct RuntimeApi {
     server: Server,
     deliveries: queue::UnboundedSender<Delivery>,
     reports: Mutex<Receiver<Reported>>,
+    asked: Mutex<Receiver<Instant>>,
 }
 
 impl RuntimeApi {
@@ -65,16 +66,28 @@ impl RuntimeApi {
     pub fn start() -> io::Result<Self> {
         let (deliveries, waiting) = queue::unbounded_channel();
         let (report, reports) = mpsc::channel();
+        let (ask, asked) = mpsc::channel();
         let waiting = Arc::new(AsyncMutex::new(waiting));
         let server = Server::start(0, move |asked| {
             let (waiting, report) = (Arc::clone(&waiting), report.clone());
+            if asked.path.ends_with("/next") {
+                let _ = ask.send(Instant::now());
+            }
             async move { handle(&asked, &waiting, &report).await }
         })?;
         Ok(Self {
             server,
             deliveries,
             reports: Mutex::new(reports),
+            asked: Mutex::new(asked),
         })
+    }
+
+    /// Waits until the function asks for the next invocation, and gives the moment at which it did. The first
+    /// one is the end of Init.
+    pub fn asked_for_next(&self, within: Duration) -> Result<Instant, RecvTimeoutError> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.recv_timeout(within)
     }
 
     /// The address, for `AWS_LAMBDA_RUNTIME_API`.
