@@ -243,9 +243,24 @@ impl CallError {
 
 /// Makes one SDK call, and stops waiting for it at `until`.
 ///
+/// A request whose signature is refused is signed once more: the SDK has learned from the answer how far its
+/// clock is off, as after a freeze of hours, and corrects it (`aws_runtime::service_clock_skew`).
+///
 /// # Errors
 /// [`CallError`] if the call failed or `until` came first.
-pub async fn call<T, E>(
+pub async fn call<T, E, F>(operation: Operation, until: Instant, request: impl Fn() -> F) -> Result<T, CallError>
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    F: Future<Output = Result<T, SdkError<E>>>,
+    SdkError<E>: RequestId,
+{
+    match call_once(operation, until, request()).await {
+        Err(error) if is_of_signature(&error.code) => call_once(operation, until, request()).await,
+        ended => ended,
+    }
+}
+
+async fn call_once<T, E>(
     operation: Operation,
     until: Instant,
     request: impl Future<Output = Result<T, SdkError<E>>>,
@@ -259,6 +274,13 @@ where
         Ok(Err(error)) => Err(CallError::new(operation, error)),
         Err(_) => Err(CallError::out_of_time(operation)),
     }
+}
+
+fn is_of_signature(code: &str) -> bool {
+    matches!(
+        code,
+        "InvalidSignatureException" | "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch"
+    )
 }
 
 /// Sorts an error code. Most are in no model: `AccessDeniedException` and `ThrottlingException`
@@ -283,6 +305,8 @@ fn cause_of(code: &str, status: u16) -> Cause {
         | "MissingAuthenticationTokenException"
         | "NotAuthorized"
         | "OptInRequired"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => Cause::Denied,
         "DependencyTimeoutException"

@@ -14,7 +14,7 @@ use crate::{
     budget::share,
     guard::Target,
     kms::{self, Answer, ConnectionState, KeyStore},
-    retry::{Backoff, Pauses, persist},
+    retry::{Backoff, Pauses, last_try, persist},
 };
 
 /// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account
@@ -195,8 +195,7 @@ impl Run<'_> {
     /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
     /// comes just before that, however long the pauses are by then.
     async fn verify(&self, progress: &mut Progress, mut seen: Seen) -> End {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let last_look = self.until - (left / 8).min(ATTEMPT_TIMEOUT);
+        let last_look = last_try(Instant::now(), self.until);
         let mut backoff = Backoff::new(READS);
         let mut last_error = None;
         while Instant::now() < last_look {

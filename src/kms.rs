@@ -88,10 +88,11 @@ pub enum Answer {
 /// # Errors
 /// [`CallError`] for every failure but `CustomKeyStoreInvalidStateException`.
 pub async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<Answer, CallError> {
-    let request = kms
-        .disconnect_custom_key_store()
-        .custom_key_store_id(id.as_str())
-        .send();
+    let request = || {
+        kms.disconnect_custom_key_store()
+            .custom_key_store_id(id.as_str())
+            .send()
+    };
     match call(Operation::DisconnectCustomKeyStore, until, request).await {
         Ok(_) => Ok(Answer::Accepted),
         Err(error) if error.cause == Cause::InvalidState => Ok(Answer::InvalidState),
@@ -105,7 +106,7 @@ pub async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Result
 /// [`CallError`] if the call failed or the answer does not hold this key store.
 pub async fn read(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<KeyStore, CallError> {
     let operation = Operation::DescribeCustomKeyStores;
-    let request = kms.describe_custom_key_stores().custom_key_store_id(id.as_str()).send();
+    let request = || kms.describe_custom_key_stores().custom_key_store_id(id.as_str()).send();
     let answer = call(operation, until, request).await?;
     answer
         .custom_key_stores()

@@ -40,15 +40,16 @@ async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Ins
     } else {
         (None, None)
     };
-    let request = sns
-        .publish()
-        .topic_arn(topic.as_str())
-        .subject(subject(report))
-        .message(body(report))
-        .set_message_attributes(Some(attributes(report)))
-        .set_message_group_id(group)
-        .set_message_deduplication_id(deduplication)
-        .send();
+    let request = || {
+        sns.publish()
+            .topic_arn(topic.as_str())
+            .subject(subject(report))
+            .message(body(report))
+            .set_message_attributes(Some(attributes(report)))
+            .set_message_group_id(group.clone())
+            .set_message_deduplication_id(deduplication.clone())
+            .send()
+    };
     let answer = call(Operation::Publish, until, request).await?;
     let message_id = answer.message_id().filter(|id| !id.is_empty());
     message_id

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
-use crate::aws::CallError;
+use crate::aws::{ATTEMPT_TIMEOUT, CallError};
 
 /// Between which bounds pauses grow.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,15 @@ impl Backoff {
     }
 }
 
-/// Repeats a call while another try may succeed and `until` has not come. The call itself ends by then.
+/// The moment of the last try before `until`, which leaves a call its time: an eighth of what there is, and at
+/// most [`ATTEMPT_TIMEOUT`]. However long the pauses are by then, one try comes just before the end.
+#[must_use]
+pub fn last_try(now: Instant, until: Instant) -> Instant {
+    until - (until.saturating_duration_since(now) / 8).min(ATTEMPT_TIMEOUT)
+}
+
+/// Repeats a call while another try may succeed and the last one has not been made. The call itself ends by
+/// `until`.
 ///
 /// # Errors
 /// The last try's [`CallError`].
@@ -57,17 +65,15 @@ pub async fn persist<T>(
     until: Instant,
     mut attempt: impl AsyncFnMut() -> Result<T, CallError>,
 ) -> Result<T, CallError> {
+    let last_try = last_try(Instant::now(), until);
     let mut backoff = Backoff::new(pauses);
     loop {
+        let now = Instant::now();
         // Boxed: the SDK nests its futures so deeply that a few more levels pass the compiler's limit.
-        let error = match Box::pin(attempt()).await {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        let pause = backoff.pause();
-        if !error.may_pass() || Instant::now() + pause >= until {
-            return Err(error);
+        match Box::pin(attempt()).await {
+            Err(error) if error.may_pass() && now < last_try => {}
+            ended => return ended,
         }
-        sleep(pause).await;
+        sleep_until((Instant::now() + backoff.pause()).min(last_try)).await;
     }
 }

@@ -59,8 +59,8 @@ async fn key_stores(app: &App, until: Instant) -> Result<BTreeSet<String>, CallE
     let mut marker = None;
     for _ in 0..PAGES {
         let page = persist(READS, until, async || {
-            let request = app.kms.describe_custom_key_stores().set_marker(marker.clone());
-            call(Operation::DescribeCustomKeyStores, until, request.send()).await
+            let request = || app.kms.describe_custom_key_stores().set_marker(marker.clone()).send();
+            call(Operation::DescribeCustomKeyStores, until, request).await
         })
         .await?;
         let entries = page.custom_key_stores().iter();
@@ -77,8 +77,8 @@ async fn key_stores(app: &App, until: Instant) -> Result<BTreeSet<String>, CallE
 async fn check_topic(app: &App, until: Instant) -> Result<Vec<String>, CallError> {
     let topic = app.config.topic.as_str();
     let answer = persist(READS, until, async || {
-        let request = app.sns.get_topic_attributes().topic_arn(topic);
-        call(Operation::GetTopicAttributes, until, request.send()).await
+        let request = || app.sns.get_topic_attributes().topic_arn(topic).send();
+        call(Operation::GetTopicAttributes, until, request).await
     })
     .await?;
     let key = answer.attributes().and_then(|all| all.get("KmsMasterKeyId"));
@@ -98,8 +98,8 @@ fn may_be_in_a_key_store(app: &App, key: &str) -> bool {
 
 async fn check_topic_key(app: &App, key: &str, until: Instant) -> Result<Vec<String>, CallError> {
     let answer = persist(READS, until, async || {
-        let request = app.kms.describe_key().key_id(key);
-        call(Operation::DescribeKey, until, request.send()).await
+        let request = || app.kms.describe_key().key_id(key).send();
+        call(Operation::DescribeKey, until, request).await
     })
     .await?;
     let store = answer

@@ -23,7 +23,7 @@ use emulator::{
     runtime_api::{Delivery, Reported, RuntimeApi},
 };
 use serde_json::{Value, json};
-use support::{FIFO, ID, Stage, TOPIC, error_of, event, function};
+use support::{FIFO, ID, Stage, TOPIC, are_fit, error_of, event, function};
 
 /// KMS's quota of custom key stores for an account and Region.
 const STORES: usize = 10;
@@ -63,6 +63,16 @@ impl Crowd {
     fn calls(&self, operation: &str) -> Vec<Call> {
         let calls = self.emulator.calls().into_iter();
         calls.filter(|call| call.operation == operation).collect()
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for (_, function) in &self.members {
+                are_fit(&self.emulator, function);
+            }
+        }
     }
 }
 

@@ -208,13 +208,13 @@ fn disconnect() -> Vec<Row> {
         operation,
         fault: "InvalidState of a store that is CONNECTED",
         script: always(code(400, "CustomKeyStoreInvalidStateException")),
-        cells: not_carried_out([2..=6, 1..=4, 1..=2]),
+        cells: not_carried_out([2..=10, 1..=5, 1..=3]),
     });
     rows.push(Row {
         operation,
         fault: "accepted without effect",
         script: always(ACCEPTED_WITHOUT_EFFECT),
-        cells: not_carried_out([2..=6, 1..=4, 1..=2]),
+        cells: not_carried_out([2..=10, 1..=5, 1..=3]),
     });
     rows
 }
@@ -240,18 +240,17 @@ fn describe() -> Vec<Row> {
             cell(NotVerified, 1..=1, 3),
         ],
         "throttled for 10 s" => [
-            cell(Disconnected, 6..=40, 30),
-            cell(NotVerified, 5..=25, 8),
-            cell(NotVerified, 2..=12, 3),
+            cell(Disconnected, 5..=40, 30),
+            cell(NotVerified, 4..=20, 8),
+            cell(NotVerified, 2..=9, 3),
         ],
-        // The SDK makes five attempts of each read.
         "throttled for ever"
         | "500"
         | "503"
         | "KMSInternalException"
         | "DependencyTimeoutException"
         | "reset before the answer"
-        | "reset in the middle of the answer" => unread([10..=80, 5..=25, 2..=12]),
+        | "reset in the middle of the answer" => unread([8..=60, 4..=20, 2..=9]),
         "connection refused" => unread([1..=1, 1..=1, 1..=1]),
         "access denied" | "expired token" => soon(NotVerified, 1..=1),
         // Looked for three times.
@@ -260,8 +259,8 @@ fn describe() -> Vec<Row> {
             cell(NotVerified, 3..=3, 8),
             cell(NotVerified, 3..=3, 3),
         ],
-        "no answer" | "an answer of a byte a second" => unread([8..=18, 2..=4, 1..=1]),
-        "an answer that is malformed" | "an answer that is empty" => unread([6..=60, 3..=15, 3..=8]),
+        "no answer" | "an answer of a byte a second" => unread([5..=14, 2..=4, 1..=2]),
+        "an answer that is malformed" | "an answer that is empty" => unread([8..=60, 3..=20, 2..=9]),
         other => panic!("no expectation for {other}"),
     };
     let mut rows = rows(
@@ -275,11 +274,11 @@ fn describe() -> Vec<Row> {
             always(code(400, "CustomKeyStoreInvalidStateException")),
             soon(NotVerified, 1..=1),
         ),
-        ("200 without a state", always(NO_STATE), unread([6..=60, 3..=15, 3..=8])),
+        ("200 without a state", always(NO_STATE), unread([8..=60, 3..=20, 2..=9])),
         (
             "a state that nobody knows",
             always(Fault::State("PAUSED")),
-            unread([6..=60, 3..=15, 3..=8]),
+            unread([8..=60, 3..=20, 2..=9]),
         ),
         (
             "stale CONNECTED for 2 reads",
@@ -341,8 +340,8 @@ fn publish() -> Vec<Row> {
         ],
         "throttled for 10 s" => [
             cell(Disconnected, 6..=40, 28),
-            cell(NotNotified, 5..=25, 10),
-            cell(NotNotified, 2..=12, 3),
+            cell(NotNotified, 4..=30, 10),
+            cell(NotNotified, 2..=15, 3),
         ],
         "throttled for ever"
         | "500"
@@ -350,11 +349,11 @@ fn publish() -> Vec<Row> {
         | "KMSInternalException"
         | "DependencyTimeoutException"
         | "reset before the answer"
-        | "reset in the middle of the answer" => untold([10..=60, 5..=25, 2..=12]),
+        | "reset in the middle of the answer" => untold([8..=60, 4..=30, 2..=15]),
         "connection refused" => untold([1..=1, 1..=1, 1..=1]),
         "access denied" | "expired token" | "not found" => soon(NotNotified, 1..=1),
-        "no answer" | "an answer of a byte a second" => untold([7..=12, 3..=4, 1..=1]),
-        "an answer that is malformed" | "an answer that is empty" => untold([4..=60, 3..=25, 2..=12]),
+        "no answer" | "an answer of a byte a second" => untold([6..=12, 2..=5, 1..=2]),
+        "an answer that is malformed" | "an answer that is empty" => untold([8..=60, 4..=30, 2..=15]),
         other => panic!("no expectation for {other}"),
     };
     let mut faults = common("AuthorizationError", "NotFound");
@@ -385,7 +384,7 @@ fn publish() -> Vec<Row> {
         (
             "KMSThrottling for ever",
             always(code(400, "KMSThrottling")),
-            untold([5..=7, 3..=5, 2..=3]),
+            untold([8..=60, 5..=30, 2..=15]),
         ),
     ];
     rows.extend(more.map(|(fault, script, cells)| Row {

@@ -11,6 +11,7 @@ use emulator::{
     function::Function,
     kms::{KeyStore, SECRET},
     runtime_api::{Delivery, Reported, RuntimeApi},
+    sns::Message,
 };
 use serde_json::{Value, json};
 
@@ -100,36 +101,43 @@ impl Stage {
             .count()
     }
 
-    /// Every notice so far is what the published schema says.
+    /// What was logged and published so far is fit to leave the function.
     #[track_caller]
-    pub fn notices_are_outcomes(&self) {
-        let schema = jsonschema::validator_for(&schema::outcome()).unwrap();
-        for notice in self.notices() {
-            schema.validate(&notice).unwrap();
-        }
+    pub fn is_fit(&self) {
+        are_fit(&self.emulator, &self.function);
     }
+}
 
-    /// No line and no notice so far holds what must never leave the function.
-    #[track_caller]
-    pub fn nothing_secret_left(&self) {
-        for line in self.function.lines() {
-            assert!(!line.contains(SECRET), "a secret is in the log line {line}");
-        }
-        for message in self.emulator.published() {
-            assert!(
-                !message.body.contains(SECRET),
-                "a secret is in a notice: {}",
-                message.body
-            );
-        }
+/// No line and no notice holds what must never leave the function, each notice is what the published schema
+/// says, and nothing hidden is in either.
+#[track_caller]
+pub fn are_fit(emulator: &Emulator, function: &Function) {
+    let schema = jsonschema::validator_for(&schema::outcome()).unwrap();
+    for line in function.lines() {
+        assert!(!line.contains(SECRET), "a secret is in the log line {line}");
+        assert!(!line.chars().any(is_hidden), "something hidden is in {line:?}");
     }
+    for message in emulator.published() {
+        let Message { body, subject, .. } = message;
+        assert!(!body.contains(SECRET), "a secret is in a notice: {body}");
+        assert!(
+            !body.chars().any(|c| c != '\n' && is_hidden(c)),
+            "something hidden is in {body:?}"
+        );
+        assert!(subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{subject:?}");
+        schema.validate(&serde_json::from_str(&body).unwrap()).unwrap();
+    }
+}
+
+/// Controls, and what a viewer obeys and a reader does not see.
+fn is_hidden(c: char) -> bool {
+    c.is_control() || "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202d}\u{202e}\u{2066}\u{feff}".contains(c)
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.nothing_secret_left();
-            self.notices_are_outcomes();
+            self.is_fit();
         }
     }
 }

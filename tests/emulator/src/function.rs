@@ -51,7 +51,7 @@ impl Function {
             .env("AWS_ENDPOINT_URL_SNS", emulator.sns_url())
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
-            .stdout(File::create(&log)?);
+            .stdout(File::options().create(true).append(true).open(&log)?);
         let child = command.spawn()?;
         Ok(Self { child, log })
     }
@@ -60,6 +60,11 @@ impl Function {
     pub fn lines(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// Empties the log, for runs so long that it would fill the disk. The function appends to it.
+    pub fn forget_lines(&self) {
+        let _ = File::options().write(true).truncate(true).open(&self.log);
     }
 
     /// The summary lines so far, which are those that tell an outcome.

@@ -18,7 +18,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, Sender},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use fault::{Fault, Faults, Times};
@@ -84,6 +84,10 @@ struct World {
     calls: Vec<Call>,
     watchers: Vec<Sender<Call>>,
     throttle: bool,
+    /// How far AWS's clock is ahead of this machine's.
+    ahead: Duration,
+    /// The one access key ID that is valid, if not all are.
+    key: Option<String>,
     recent: VecDeque<(Instant, String)>,
 }
 
@@ -159,6 +163,16 @@ impl Emulator {
         self.world().throttle = true;
     }
 
+    /// Lets AWS's clock go so far ahead of this machine's: requests signed more than five minutes off it are refused.
+    pub fn clock_ahead(&self, ahead: Duration) {
+        self.world().ahead = ahead;
+    }
+
+    /// From now on, credentials with another access key ID have expired.
+    pub fn only_key(&self, id: &str) {
+        self.world().key = Some(id.to_owned());
+    }
+
     /// All calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.world().calls.clone()
@@ -229,7 +243,8 @@ async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
         },
     };
     let fault = lock(world).faults.strike(service.operation());
-    let (reply, result) = match fault {
+    let date = httpdate::fmt_http_date(SystemTime::now() + lock(world).ahead);
+    let (mut reply, result) = match fault {
         None => carry_out(world, asked, &service, None),
         Some(Fault::State(state)) => carry_out(world, asked, &service, Some(state)),
         Some(Fault::Error { status, code }) => {
@@ -265,6 +280,9 @@ async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
             carry_out(world, asked, &service, None)
         }
     };
+    if let Reply::Whole(answer) = &mut reply {
+        answer.headers.push(("date", date));
+    }
     lock(world).note(at, service.operation(), asked, result);
     reply
 }
@@ -284,7 +302,7 @@ fn answer(
 ) -> Result<(Answer, String), Refused> {
     match service {
         Service::Kms { operation } => {
-            signed(asked, "kms")?;
+            world.signed(asked, "kms")?;
             world.admit(operation)?;
             let value = world.kms.call(operation, &asked.body, state)?;
             let told = value["CustomKeyStores"][0]["ConnectionState"].as_str().unwrap_or("OK");
@@ -292,7 +310,7 @@ fn answer(
             Ok((answer, told.to_owned()))
         }
         Service::Sns { parameters } => {
-            let region = signed(asked, "sns")?;
+            let region = world.signed(asked, "sns")?;
             let result = world.sns.call(parameters, region)?;
             let action = parameters.action();
             let body = format!(
@@ -337,24 +355,54 @@ fn error(service: &Service<'_>, refused: &Refused) -> Answer {
     }
 }
 
-/// The Region that the request is signed for, if it is signed for this service.
-fn signed<'a>(asked: &'a Asked, service: &str) -> Result<&'a str, Refused> {
-    let scope = asked
-        .header("authorization")
-        .and_then(|header| header.strip_prefix("AWS4-HMAC-SHA256 Credential="))
-        .and_then(|rest| rest.split(',').next())
-        .ok_or_else(|| Refused::sns(400, "MissingAuthenticationTokenException", "the request is not signed"))?;
-    match scope.split('/').collect::<Vec<_>>().as_slice() {
-        [_, _, region, for_service, "aws4_request"] if *for_service == service => Ok(region),
-        _ => Err(Refused::sns(
-            400,
-            "InvalidSignatureException",
-            "the scope is another service's",
-        )),
-    }
+/// AWS refuses what was signed longer ago than this, or is from the future by it.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// Seconds since 1970 of a time such as `20261124T120000Z`.
+fn seconds(date: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| date.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    // Years that begin in March, so that a leap day is the last: 146,097 days in 400 years.
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let of_day = number(9, 11)? * 3600 + number(11, 13)? * 60 + number(13, 15)?;
+    Some((days - 719_468) * 86_400 + of_day)
 }
 
 impl World {
+    /// The Region that the request is signed for, if it is signed for this service, in time and with a valid key.
+    fn signed<'a>(&self, asked: &'a Asked, service: &str) -> Result<&'a str, Refused> {
+        let scope = asked
+            .header("authorization")
+            .and_then(|header| header.strip_prefix("AWS4-HMAC-SHA256 Credential="))
+            .and_then(|rest| rest.split(',').next())
+            .ok_or_else(|| Refused::kms("MissingAuthenticationTokenException", "the request is not signed"))?;
+        let wrong = |message: &str| Err(Refused::kms("InvalidSignatureException", message));
+        let [key, _, region, for_service, "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else {
+            return wrong("the scope has not five parts");
+        };
+        if for_service != service {
+            return wrong("the scope is another service's");
+        }
+        let now = SystemTime::now() + self.ahead;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        match asked.header("x-amz-date").and_then(seconds) {
+            Some(at) if now.abs_diff(at) <= SKEW.as_secs() => {}
+            _ => return wrong("Signature expired or not yet current"),
+        }
+        match &self.key {
+            Some(valid) if valid != key => Err(Refused::kms(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            )),
+            Some(_) | None => Ok(region),
+        }
+    }
+
     fn admit(&mut self, operation: &str) -> Result<(), Refused> {
         let now = Instant::now();
         self.recent

@@ -1,0 +1,161 @@
+//! Between two invocations Lambda freezes the process, for minutes or for hours: connections die, the clock
+//! jumps, credentials are replaced. The next invocation works, and nothing of that shows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails where it cannot go on, and a process runs in real time"
+)]
+
+#[path = "support/app.rs"]
+mod app;
+mod support;
+
+use std::{
+    process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use app::{config, invocation};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, future},
+};
+use disconnect_custom_key_store::{App, aws, handler::handle};
+use emulator::{
+    Emulator,
+    fault::{Fault, Times},
+    kms::KeyStore,
+};
+use support::{ID, Stage, TOPIC, event};
+
+/// Stops the process as the freezer does, or lets it go on.
+fn signal(stage: &Stage, signal: &str) {
+    let done = Command::new("kill")
+        .args([signal, &stage.function.id().to_string()])
+        .status();
+    assert!(done.unwrap().success());
+}
+
+#[test]
+fn connections_that_the_peer_closed_during_a_freeze_do_not_show() {
+    let stage = Stage::new();
+    stage.started();
+    for _ in 0..5 {
+        stage.emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
+        let report = stage.report(&event());
+        assert_eq!(report["outcome"], "DISCONNECTED");
+        signal(&stage, "-STOP");
+        stage.emulator.close_connections();
+        signal(&stage, "-CONT");
+    }
+    assert_eq!(stage.notices().len(), 5);
+    let lines = stage.function.lines();
+    assert_eq!(lines.len(), 5, "one line an invocation: {lines:?}");
+    assert!(lines.iter().all(|line| line.contains("\"INFO\"")), "{lines:?}");
+}
+
+/// How far the wall clock has jumped, in seconds.
+static JUMPED: AtomicU64 = AtomicU64::new(0);
+
+fn clock() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(JUMPED.load(Ordering::Relaxed))
+}
+
+/// Gives credentials that last an hour, under the key ID that is valid at the time.
+#[derive(Debug, Clone)]
+struct Rotated(Arc<Mutex<String>>);
+
+impl ProvideCredentials for Rotated {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let key = self.0.lock().unwrap().clone();
+        let expiry = clock() + Duration::from_secs(3600);
+        future::ProvideCredentials::ready(Ok(Credentials::new(key, "secret", None, Some(expiry), "test")))
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_and_credentials_that_were_replaced_do_not_show() {
+    let emulator = Emulator::start().unwrap();
+    emulator.add_topic(TOPIC, None);
+    let key = Arc::new(Mutex::new("AKIDATFIRST".to_owned()));
+    let sdk = aws::sdk_config("us-east-1", clock)
+        .endpoint_url(emulator.url())
+        .credentials_provider(Rotated(Arc::clone(&key)))
+        .load()
+        .await;
+    let app = App::new(config(&[]), &sdk);
+    for (hours, id) in [(0, "AKIDATFIRST"), (6, "AKIDSECOND"), (30, "AKIDTHIRD")] {
+        JUMPED.store(hours * 3600, Ordering::Relaxed);
+        emulator.clock_ahead(Duration::from_secs(hours * 3600));
+        emulator.only_key(id);
+        id.clone_into(&mut key.lock().unwrap());
+        emulator.close_connections();
+        emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
+        let report = handle(&app, invocation(Duration::from_secs(60))).await.unwrap();
+        assert_eq!(report.outcome.as_str(), "DISCONNECTED", "after {hours} h");
+    }
+    assert_eq!(emulator.published().len(), 3);
+    let calls = emulator.calls();
+    assert!(
+        !calls.iter().any(|call| call.result.ends_with("Exception")),
+        "no call was refused: {calls:?}"
+    );
+}
+
+/// The SDK learns from the answer's `Date` how far its clock is off, and signs the next request with that.
+#[tokio::test]
+async fn a_clock_that_is_hours_off_costs_one_more_request_and_does_not_show() {
+    let (emulator, app) = with_key("AKIDEXAMPLE").await;
+    emulator.clock_ahead(Duration::from_secs(2 * 3600));
+    let report = handle(&app, invocation(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(report.outcome.as_str(), "DISCONNECTED");
+    let results: Vec<_> = emulator.calls().into_iter().map(|call| call.result).collect();
+    let refused = "InvalidSignatureException";
+    // KMS and SNS are two clients, each with a clock of its own.
+    assert_eq!(results, [refused, "OK", "DISCONNECTED", refused, "OK"]);
+}
+
+#[tokio::test]
+async fn a_signature_that_stays_wrong_is_tried_twice_and_is_denied() {
+    let (emulator, app) = with_key("AKIDEXAMPLE").await;
+    let wrong = Fault::Error {
+        status: 400,
+        code: "InvalidSignatureException",
+    };
+    emulator.fault("DisconnectCustomKeyStore", wrong, Times::Always);
+    let error = handle(&app, invocation(Duration::from_secs(60))).await.unwrap_err();
+    assert_eq!(error.error_type().as_str(), "AccessDenied");
+    let expected = ["DisconnectCustomKeyStore", "DisconnectCustomKeyStore", "Publish"];
+    assert_eq!(emulator.operations(), expected);
+}
+
+#[tokio::test]
+async fn credentials_that_have_expired_are_denied_by_name() {
+    let (emulator, app) = with_key("AKIDOLD").await;
+    emulator.only_key("AKIDNEW");
+    let error = handle(&app, invocation(Duration::from_secs(60))).await.unwrap_err();
+    assert_eq!(error.error_type().as_str(), "AccessDenied");
+    assert!(error.to_string().contains("ExpiredTokenException"), "{error}");
+}
+
+async fn with_key(key: &str) -> (Emulator, App) {
+    let emulator = Emulator::start().unwrap();
+    emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
+    emulator.add_topic(TOPIC, None);
+    let sdk = aws::sdk_config("us-east-1", SystemTime::now)
+        .endpoint_url(emulator.url())
+        .credentials_provider(Rotated(Arc::new(Mutex::new(key.to_owned()))));
+    let app = App::new(config(&[]), &sdk.load().await);
+    (emulator, app)
+}
