@@ -21,7 +21,7 @@ use crate::{
 /// and Region, the console's and Terraform's included
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an
 /// external key store takes about five minutes to disconnect. With these, ten key stores at once, which is
-/// the account's quota, ask twice a second after the first ten seconds and leave the rest to people.
+/// the account's quota, ask at most twice a second after the first ten seconds and leave the rest to people.
 pub const READS: Pauses = Pauses {
     shortest: Duration::from_millis(250),
     longest: Duration::from_secs(10),

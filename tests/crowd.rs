@@ -229,7 +229,7 @@ fn ten_stores_at_once_are_all_verified_under_kms_limits_and_the_polling_leaves_r
         most_in_a_second(reads.iter()),
         most_in_a_second(settled.iter().copied()),
     );
-    assert!(rate < 2.5, "half of KMS's 5 a second is left to others: {rate:.1}");
+    assert!(rate <= 2.5, "half of KMS's 5 a second is left to others: {rate:.1}");
 }
 
 /// The most calls that any window of a second saw.
