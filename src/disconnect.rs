@@ -152,7 +152,7 @@ impl Run<'_> {
             };
             let pause = backoff.pause();
             let is_last = !error.may_pass() || Instant::now() + pause >= act_until;
-            let is_due = progress.unanswered > 0 && progress.disconnect_calls % ASKS_BEFORE_A_LOOK == 0;
+            let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
             if (is_last || is_due) && self.is_under_way(progress).await {
                 return Ok(Answer::InvalidState);
             }

@@ -69,8 +69,7 @@ pub async fn persist<T>(
     let mut backoff = Backoff::new(pauses);
     loop {
         let now = Instant::now();
-        // Boxed: the SDK nests its futures so deeply that a few more levels pass the compiler's limit.
-        match Box::pin(attempt()).await {
+        match attempt().await {
             Err(error) if error.may_pass() && now < last_try => {}
             ended => return ended,
         }

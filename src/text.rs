@@ -37,7 +37,8 @@ pub fn visible(json: String) -> String {
     let mut shown = String::with_capacity(json.len() + 64);
     for c in json.chars() {
         if is_hidden(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let escape = format!("\\u{:04x}", u32::from(c));
+            shown.push_str(&escape);
         } else {
             shown.push(c);
         }

@@ -79,6 +79,16 @@ fn cell(ends: Ends, calls: RangeInclusive<usize>, by: u64) -> Cell {
     Cell { ends, calls, by }
 }
 
+/// The same end with each deadline, with these calls and by these moments.
+fn each(ends: Ends, calls: [RangeInclusive<usize>; 3], by: [u64; 3]) -> [Cell; 3] {
+    let [long, middle, short] = calls;
+    [
+        cell(ends, long, by[0]),
+        cell(ends, middle, by[1]),
+        cell(ends, short, by[2]),
+    ]
+}
+
 /// The same with any deadline, without a long wait.
 fn soon(ends: Ends, calls: RangeInclusive<usize>) -> [Cell; 3] {
     [5, 5, 3].map(|by| cell(ends, calls.clone(), by))
@@ -156,11 +166,7 @@ fn common(denied: &'static str, not_found: &'static str) -> Vec<(&'static str, S
 /// `Disconnect` is at fault. KMS carries out what it accepts at once.
 fn disconnect() -> Vec<Row> {
     let operation = "DisconnectCustomKeyStore";
-    let out_of_reach = |calls: [RangeInclusive<usize>; 3]| {
-        let [long, middle, short] = calls;
-        let ends = Failed("KmsUnavailable");
-        [cell(ends, long, 34), cell(ends, middle, 8), cell(ends, short, 3)]
-    };
+    let out_of_reach = |calls| each(Failed("KmsUnavailable"), calls, [34, 8, 3]);
     let unanswered = || out_of_reach([6..=60, 3..=25, 2..=12]);
     let expected = |fault: &str| match fault {
         "throttled once" | "reset before the request is read" | "reset before the answer, once" => {
@@ -196,14 +202,7 @@ fn disconnect() -> Vec<Row> {
         common("AccessDeniedException", "CustomKeyStoreNotFoundException"),
         expected,
     );
-    let not_carried_out = |calls: [RangeInclusive<usize>; 3]| {
-        let [long, middle, short] = calls;
-        [
-            cell(NotVerified, long, 46),
-            cell(NotVerified, middle, 8),
-            cell(NotVerified, short, 3),
-        ]
-    };
+    let not_carried_out = |calls| each(NotVerified, calls, [46, 8, 3]);
     rows.push(Row {
         operation,
         fault: "InvalidState of a store that is CONNECTED",
@@ -222,14 +221,7 @@ fn disconnect() -> Vec<Row> {
 /// `Describe` is at fault: the store is disconnected, and that cannot be read.
 fn describe() -> Vec<Row> {
     let operation = "DescribeCustomKeyStores";
-    let unread = |calls: [RangeInclusive<usize>; 3]| {
-        let [long, middle, short] = calls;
-        [
-            cell(NotVerified, long, 46),
-            cell(NotVerified, middle, 8),
-            cell(NotVerified, short, 3),
-        ]
-    };
+    let unread = |calls| each(NotVerified, calls, [46, 8, 3]);
     let expected = |fault: &str| match fault {
         "throttled once" | "reset before the request is read" | "reset before the answer, once" => {
             soon(Disconnected, 2..=2)
@@ -321,14 +313,7 @@ fn describe() -> Vec<Row> {
 fn publish() -> Vec<Row> {
     let operation = "Publish";
     // A notice is tried for 30 s (src/handler.rs), or for what the deadline leaves.
-    let untold = |calls: [RangeInclusive<usize>; 3]| {
-        let [long, middle, short] = calls;
-        [
-            cell(NotNotified, long, 33),
-            cell(NotNotified, middle, 10),
-            cell(NotNotified, short, 3),
-        ]
-    };
+    let untold = |calls| each(NotNotified, calls, [33, 10, 3]);
     let expected = |fault: &str| match fault {
         "throttled once" | "reset before the request is read" | "reset before the answer, once" => {
             soon(Disconnected, 2..=2)
@@ -349,11 +334,12 @@ fn publish() -> Vec<Row> {
         | "KMSInternalException"
         | "DependencyTimeoutException"
         | "reset before the answer"
-        | "reset in the middle of the answer" => untold([8..=60, 4..=30, 2..=15]),
+        | "reset in the middle of the answer"
+        | "an answer that is malformed"
+        | "an answer that is empty" => untold([8..=60, 4..=30, 2..=15]),
         "connection refused" => untold([1..=1, 1..=1, 1..=1]),
         "access denied" | "expired token" | "not found" => soon(NotNotified, 1..=1),
         "no answer" | "an answer of a byte a second" => untold([6..=12, 2..=5, 1..=2]),
-        "an answer that is malformed" | "an answer that is empty" => untold([8..=60, 4..=30, 2..=15]),
         other => panic!("no expectation for {other}"),
     };
     let mut faults = common("AuthorizationError", "NotFound");

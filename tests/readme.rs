@@ -112,3 +112,27 @@ fn every_file_that_the_readme_links_is_there() {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "{link}");
     }
 }
+
+/// A row a promise, and each row names a test, or a helper of the tests, that stands in the file it links.
+#[test]
+fn every_promise_in_the_readme_names_what_holds_it() {
+    let (_, section) = README.split_once("## What it promises when things break").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut rows = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let held_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let links = held_by.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let tests: String = links
+            .map(|link| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(link)).unwrap())
+            .collect();
+        assert!(
+            tests.contains("#[test]") || tests.contains("Trial::test") || tests.contains("#[tokio::test"),
+            "{row}"
+        );
+        for name in held_by.split('`').skip(1).step_by(2) {
+            assert!(tests.contains(&format!("fn {name}(")), "{name}");
+        }
+        rows += 1;
+    }
+    assert!(rows >= 15, "{rows} promises");
+}

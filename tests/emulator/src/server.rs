@@ -157,13 +157,12 @@ where
 
 /// The next connection; none ever comes where nothing listens.
 async fn next(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
     loop {
-        match listener {
-            Some(listener) => match listener.accept().await {
-                Ok((stream, _)) => return stream,
-                Err(_) => continue,
-            },
-            None => std::future::pending().await,
+        if let Ok((stream, _)) = listener.accept().await {
+            return stream;
         }
     }
 }
