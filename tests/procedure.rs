@@ -338,3 +338,103 @@ async fn a_dry_run_that_cannot_read_the_store_fails_as_the_run_would() {
         assert!(!notice["findings"].as_array().unwrap().is_empty());
     }
 }
+
+/// A throttled request was not carried out, so a store that is disconnected then was so before.
+#[tokio::test(start_paused = true)]
+async fn rejected_after_throttling_is_already_disconnected() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0..=4) => kms_error("ThrottlingException"),
+        ("DisconnectCustomKeyStore", _) => kms_error("CustomKeyStoreInvalidStateException"),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("ALREADY_DISCONNECTED", 6, 1)
+    );
+}
+
+/// The first request was carried out and its answer lost: the second is rejected because of the first.
+#[tokio::test(start_paused = true)]
+async fn rejected_after_a_request_without_an_answer_is_disconnected_by_this_run() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => app::Step::Answer(500, String::new()),
+        ("DisconnectCustomKeyStore", _) => kms_error("CustomKeyStoreInvalidStateException"),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("DISCONNECTED", 2, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_for_ever_on_a_store_that_was_disconnected_before_is_already_disconnected() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => kms_error("ThrottlingException"),
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(
+        scripted(&script).await.unwrap().outcome.as_str(),
+        "ALREADY_DISCONNECTED"
+    );
+}
+
+/// With every third request the state is read, so nobody waits two minutes for what has happened.
+#[tokio::test(start_paused = true)]
+async fn what_was_carried_out_without_an_answer_is_found_with_the_third_request() {
+    for under_way in ["DISCONNECTED", "DISCONNECTING"] {
+        let script = Scripted::new(move |operation, before| match (operation, before) {
+            ("Publish", _) => published(),
+            ("DisconnectCustomKeyStore", _) => app::Step::Answer(500, String::new()),
+            (_, 0) => state(under_way),
+            _ => state("DISCONNECTED"),
+        });
+        let report = scripted(&script).await.unwrap();
+        assert_eq!((report.outcome.as_str(), report.disconnect_calls), ("DISCONNECTED", 3));
+    }
+}
+
+/// Then a definite error comes. It does not say what became of the request before it, so the state is read.
+#[tokio::test(start_paused = true)]
+async fn a_definite_error_after_a_request_without_an_answer_is_looked_up_first() {
+    for (read, expected) in [("DISCONNECTING", None), ("CONNECTED", Some("AccessDenied"))] {
+        let script = Scripted::new(move |operation, before| match (operation, before) {
+            ("Publish", _) => published(),
+            ("DisconnectCustomKeyStore", 0) => app::Step::Answer(500, String::new()),
+            ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
+            (_, 0) => state(read),
+            _ => state("DISCONNECTED"),
+        });
+        let ended = scripted(&script).await;
+        assert_eq!(ended.err().map(|error| error.error_type().as_str()), expected, "{read}");
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 2);
+        if expected.is_some() {
+            let message = script.notices().pop().unwrap()["message"].to_string();
+            assert!(message.contains("not known whether"), "{message}");
+        }
+    }
+}
+
+/// However long the pauses are by then, the last read is a few seconds before the budget's end.
+#[tokio::test(start_paused = true)]
+async fn the_last_read_comes_just_before_the_end() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTING"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert!(scripted(&script).await.is_err());
+    let last = *script.times("DescribeCustomKeyStores").last().unwrap() - begun;
+    // 900 s less 0.5 s to return, 15 s for the notice and 3 s for the read (src/budget.rs, src/retry.rs).
+    let expected = Duration::from_millis(881_500);
+    assert!(
+        last >= expected && last < expected + Duration::from_millis(10),
+        "{last:?}"
+    );
+}

@@ -712,3 +712,21 @@ fn its_own_notice_does_not_start_it_again() {
     assert_eq!(stage.report(&back)["outcome"], "IGNORED");
     assert_eq!(stage.notices().len(), 1, "there is no second notice");
 }
+
+/// What is recorded today must not be read in twenty years: AWS-LC offers ML-KEM beside X25519, and KMS takes it
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/pqtls.html>).
+#[test]
+fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
+    let stage = Stage::on(emulator::Emulator::start_with_tls().unwrap(), &[], |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let calls = stage.emulator.calls();
+    assert!(calls.len() >= 5, "{calls:?}");
+    for call in calls {
+        assert_eq!(
+            call.key_exchange.as_deref(),
+            Some("X25519MLKEM768"),
+            "{}",
+            call.operation
+        );
+    }
+}

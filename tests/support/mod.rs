@@ -35,7 +35,11 @@ impl Stage {
 
     /// The same with `settings` over the environment, after `prepare` has changed the emulator.
     pub fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> Self {
-        let emulator = Emulator::start().unwrap();
+        Self::on(Emulator::start().unwrap(), settings, prepare)
+    }
+
+    /// The same on an emulator of its own kind.
+    pub fn on(emulator: Emulator, settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> Self {
         emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
         emulator.add_topic(TOPIC, None);
         prepare(&emulator);
@@ -151,8 +155,10 @@ pub fn error_of(error: &Value) -> (String, String) {
 pub fn function(emulator: &Emulator, runtime_api: &RuntimeApi, settings: &[(&str, &str)]) -> Function {
     let defaults = [("ALLOWED_KEY_STORE_IDS", ID), ("TOPIC_ARN", TOPIC)];
     let settings = [&defaults, settings].concat();
-    let binary = Command::new(env!("CARGO_BIN_EXE_disconnect-custom-key-store"));
-    Function::start(binary, emulator, runtime_api, &settings).unwrap()
+    // The binary that will be deployed, where CI has built it; otherwise the one that these tests were built with.
+    let built = env!("CARGO_BIN_EXE_disconnect-custom-key-store").into();
+    let binary = std::env::var_os("FUNCTION_BINARY").unwrap_or(built);
+    Function::start(Command::new(binary), emulator, runtime_api, &settings).unwrap()
 }
 
 /// The plain event.

@@ -21,6 +21,8 @@ pub struct Function {
     /// Its standard output. A file and not a pipe: what it logged before it reported is in here by
     /// the time the report is.
     log: PathBuf,
+    /// The emulator's certificate, where it has TLS.
+    roots: PathBuf,
 }
 
 impl Function {
@@ -34,7 +36,8 @@ impl Function {
     ) -> io::Result<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let log = std::env::temp_dir().join(format!("function-{}-{number}.log", process::id()));
+        let file = |ending| std::env::temp_dir().join(format!("function-{}-{number}.{ending}", process::id()));
+        let (log, roots) = (file("log"), file("pem"));
         command
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
@@ -52,8 +55,13 @@ impl Function {
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::options().create(true).append(true).open(&log)?);
+        if let Some(certificate) = emulator.certificate() {
+            fs::write(&roots, certificate)?;
+            // The first for the Rust SDK, the second for the CLI and boto3.
+            command.env("SSL_CERT_FILE", &roots).env("AWS_CA_BUNDLE", &roots);
+        }
         let child = command.spawn()?;
-        Ok(Self { child, log })
+        Ok(Self { child, log, roots })
     }
 
     /// The lines that it has logged so far.
@@ -99,5 +107,6 @@ impl Drop for Function {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.log);
+        let _ = fs::remove_file(&self.roots);
     }
 }

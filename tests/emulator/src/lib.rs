@@ -10,6 +10,7 @@ pub mod kms;
 pub mod runtime_api;
 pub mod server;
 pub mod sns;
+mod tls;
 
 use std::{
     collections::VecDeque,
@@ -25,6 +26,7 @@ use fault::{Fault, Faults, Times};
 use kms::{KeyStore, Kms, State};
 use server::{Answer, Asked, Reply, Server};
 use sns::{Message, Parameters, Sns};
+use tokio_rustls::rustls::ServerConfig;
 
 /// The account of everything here.
 pub const ACCOUNT: &str = "123456789012";
@@ -39,6 +41,8 @@ pub struct Emulator {
     /// The same again, so that SNS can be reached where KMS refuses connections, and the other way round.
     second: Server,
     world: Arc<Mutex<World>>,
+    /// In PEM, if there is TLS.
+    certificate: Option<String>,
 }
 
 /// A call that was made.
@@ -50,6 +54,8 @@ pub struct Call {
     pub operation: String,
     /// The request's body.
     pub request: String,
+    /// The key exchange of its connection, if there is TLS.
+    pub key_exchange: Option<String>,
     /// What came of it: the error's code, the fault's name, the key store's state, or `OK`.
     pub result: String,
 }
@@ -84,6 +90,7 @@ struct World {
     calls: Vec<Call>,
     watchers: Vec<Sender<Call>>,
     throttle: bool,
+    latency: Duration,
     /// How far AWS's clock is ahead of this machine's.
     ahead: Duration,
     /// The one access key ID that is valid, if not all are.
@@ -99,10 +106,20 @@ impl Emulator {
 
     /// Starts on this port; 0 is any free one.
     pub fn start_on(port: u16) -> io::Result<Self> {
+        Self::serve(port, None, None)
+    }
+
+    /// Starts with TLS, on a free port.
+    pub fn start_with_tls() -> io::Result<Self> {
+        let (config, certificate) = tls::loopback()?;
+        Self::serve(0, Some(config), Some(certificate))
+    }
+
+    fn serve(port: u16, tls: Option<Arc<ServerConfig>>, certificate: Option<String>) -> io::Result<Self> {
         let world = Arc::new(Mutex::new(World::default()));
         let serve = |port| {
             let world = Arc::clone(&world);
-            Server::start(port, move |asked| {
+            Server::start(port, tls.clone(), move |asked| {
                 let world = Arc::clone(&world);
                 async move { handle(&world, &asked).await }
             })
@@ -111,17 +128,32 @@ impl Emulator {
             server: serve(port)?,
             second: serve(0)?,
             world,
+            certificate,
         })
+    }
+
+    fn scheme(&self) -> &str {
+        if self.certificate.is_some() { "https" } else { "http" }
+    }
+
+    /// The certificate of the TLS, in PEM, for the file that `SSL_CERT_FILE` names.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// Lets every answer take so much longer, as a network does.
+    pub fn latency(&self, latency: Duration) {
+        self.world().latency = latency;
     }
 
     /// The endpoint, for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        format!("{}://{}", self.scheme(), self.server.address())
     }
 
     /// An endpoint of its own, for `AWS_ENDPOINT_URL_SNS`.
     pub fn sns_url(&self) -> String {
-        format!("http://{}", self.second.address())
+        format!("{}://{}", self.scheme(), self.second.address())
     }
 
     /// Closes all open connections.
@@ -233,6 +265,10 @@ impl Service<'_> {
 
 async fn handle(world: &Mutex<World>, asked: &Asked) -> Reply {
     let at = Instant::now();
+    let latency = lock(world).latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     let service = match asked
         .header("x-amz-target")
         .and_then(|target| target.strip_prefix("TrentService."))
@@ -419,6 +455,7 @@ impl World {
         let call = Call {
             at,
             operation: operation.to_owned(),
+            key_exchange: asked.key_exchange.clone(),
             request: String::from_utf8_lossy(&asked.body).into_owned(),
             result,
         };

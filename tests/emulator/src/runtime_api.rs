@@ -68,7 +68,7 @@ impl RuntimeApi {
         let (report, reports) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
         let waiting = Arc::new(AsyncMutex::new(waiting));
-        let server = Server::start(0, move |asked| {
+        let server = Server::start(0, None, move |asked| {
             let (waiting, report) = (Arc::clone(&waiting), report.clone());
             if asked.path.ends_with("/next") {
                 let _ = ask.send(Instant::now());

@@ -15,9 +15,11 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// What a handler makes of a request.
 #[derive(Debug, Clone)]
@@ -58,6 +60,8 @@ pub struct Asked {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// The key exchange of the connection's TLS, such as `X25519MLKEM768`.
+    pub key_exchange: Option<String>,
 }
 
 impl Asked {
@@ -92,7 +96,7 @@ struct Orders {
 
 impl Server {
     /// Starts a server that answers every request with what `handler` makes of it.
-    pub fn start<H, F>(port: u16, handler: H) -> io::Result<Self>
+    pub fn start<H, F>(port: u16, tls: Option<Arc<ServerConfig>>, handler: H) -> io::Result<Self>
     where
         H: Fn(Asked) -> F + Send + Sync + 'static,
         F: Future<Output = Reply> + 'static,
@@ -105,7 +109,8 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::spawn(move || {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, accept(listener, Arc::new(handler), orders));
+            let tls = tls.map(TlsAcceptor::from);
+            local.block_on(&runtime, accept(listener, tls, Arc::new(handler), orders));
         });
         Ok(Self {
             address,
@@ -134,7 +139,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(listener: StdListener, handler: Arc<H>, control: Control)
+async fn accept<H, F>(listener: StdListener, tls: Option<TlsAcceptor>, handler: Arc<H>, control: Control)
 where
     H: Fn(Asked) -> F + 'static,
     F: Future<Output = Reply> + 'static,
@@ -144,7 +149,7 @@ where
     loop {
         tokio::select! {
             stream = next(listener.as_ref()) => {
-                tokio::task::spawn_local(serve(stream, Arc::clone(&handler), Arc::clone(&control)));
+                tokio::task::spawn_local(open(stream, tls.clone(), Arc::clone(&handler), Arc::clone(&control)));
             }
             _ = orders.changed() => match *orders.borrow_and_update() {
                 Orders { stop: true, .. } => return,
@@ -167,7 +172,8 @@ async fn next(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-async fn serve<H, F>(stream: TcpStream, handler: Arc<H>, control: Control)
+/// Shakes hands where there is TLS, and serves the connection.
+async fn open<H, F>(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<H>, control: Control)
 where
     H: Fn(Asked) -> F + 'static,
     F: Future<Output = Reply> + 'static,
@@ -175,9 +181,26 @@ where
     let Ok((stream, socket)) = with_handle(stream) else {
         return;
     };
+    let Some(tls) = tls else {
+        return serve(stream, &socket, None, handler, &control).await;
+    };
+    // A client that breaks off here is no error of the server.
+    if let Ok(stream) = tls.accept(stream).await {
+        let group = stream.get_ref().1.negotiated_key_exchange_group();
+        let group = group.map(|group| format!("{:?}", group.name()));
+        serve(stream, &socket, group, handler, &control).await;
+    }
+}
+
+async fn serve<S, H, F>(stream: S, socket: &StdStream, key_exchange: Option<String>, handler: Arc<H>, control: &Control)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Asked) -> F + 'static,
+    F: Future<Output = Reply> + 'static,
+{
     let mut orders = control.subscribe();
     let closed = orders.borrow().closed;
-    let service = service_fn(|request| answer(request, Arc::clone(&handler), &socket, &control));
+    let service = service_fn(|request| answer(request, key_exchange.clone(), Arc::clone(&handler), socket, control));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that a client or a fault breaks off is no error of the server.
     tokio::select! {
@@ -198,6 +221,7 @@ type Body = BoxBody<Bytes, io::Error>;
 
 async fn answer<H, F>(
     request: Request<Incoming>,
+    key_exchange: Option<String>,
     handler: Arc<H>,
     socket: &StdStream,
     control: &Control,
@@ -217,6 +241,7 @@ where
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         body: body.to_vec(),
+        key_exchange,
     };
     match handler(asked).await {
         Reply::Whole(answer) => {
