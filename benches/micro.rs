@@ -1,0 +1,88 @@
+//! The two things that are computed on the way: what an event asks for, and the text of its outcome.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a benchmark ends where it cannot go on"
+)]
+
+use std::{fs, hint::black_box, path::Path, time::SystemTime};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use disconnect_custom_key_store::{
+    aws::{CallError, Operation},
+    disconnect::Progress,
+    event::{self, Trigger, TriggerType},
+    ids::Place,
+    kms::{ConnectionState, KeyStore},
+    notice,
+    outcome::{Outcome, Verification},
+    report::{Origin, Report},
+};
+use tokio::time::Instant;
+
+/// One event of each shape.
+const EVENTS: [&str; 9] = [
+    "direct",
+    "schedule-scheduler-with-input",
+    "eventbridge-custom",
+    "alarm-eventbridge-single-metric",
+    "alarm-action-single-metric",
+    "alarm-sns-single-metric",
+    "alarm-sns-metric-math",
+    "cloudtrail-connect",
+    "sns-direct",
+];
+
+fn events(criterion: &mut Criterion) {
+    let own = Place {
+        account: Some("123456789012".into()),
+        region: Some("us-east-1".into()),
+    };
+    let mut group = criterion.benchmark_group("event → request");
+    for stem in EVENTS {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("events/{stem}.json"));
+        let payload = fs::read_to_string(file).unwrap();
+        group.bench_function(stem, |bencher| bencher.iter(|| event::read(black_box(&payload), &own)));
+    }
+}
+
+fn outcomes(criterion: &mut Criterion) {
+    let origin = Origin {
+        trigger: Trigger::of(TriggerType::Direct),
+        key_store_id: "cks-1234567890abcdef0".parse().ok(),
+        reason: Some("Suspected compromise".into()),
+        requested_by: Some("on-call".into()),
+        dry_run: false,
+        region: Some("us-east-1".into()),
+        request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
+        started_at: SystemTime::now(),
+        started: Instant::now(),
+    };
+    let progress = Progress {
+        key_store: Some(KeyStore {
+            name: Some("payments-hsm".into()),
+            kind: Some("AWS_CLOUDHSM".into()),
+            state: ConnectionState::Disconnected,
+        }),
+        ..Progress::default()
+    };
+    let failed = CallError::unusable(Operation::DisconnectCustomKeyStore, "no answer");
+    let mut group = criterion.benchmark_group("outcome → notice");
+    for outcome in [
+        Outcome::Disconnected,
+        Outcome::Disconnecting(Verification::GoesOn),
+        Outcome::Failed(failed.into()),
+    ] {
+        group.bench_function(outcome.name().as_str(), |bencher| {
+            bencher.iter(|| {
+                let report = Report::new(&origin, &progress, black_box(&outcome));
+                (notice::subject(&report), notice::body(&report))
+            });
+        });
+    }
+}
+
+criterion_group!(benches, events, outcomes);
+criterion_main!(benches);

@@ -1,0 +1,495 @@
+//! How fast the switch acts, against what else a person could reach for, each in turn on one machine over TLS.
+//!
+//! `make bench` runs it: `cargo bench --bench start -- FUNCTION PYTHON_BIN RESULT`, where FUNCTION is the release
+//! binary, PYTHON_BIN the folder with `python` and `aws`, and RESULT the file of the figures for the plot.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark ends where it cannot go on, and runs in real time"
+)]
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::mpsc::Receiver,
+    thread,
+    time::{Duration, Instant},
+};
+
+use emulator::{
+    Call, Emulator,
+    function::Function,
+    kms::KeyStore,
+    runtime_api::{Delivery, RuntimeApi},
+};
+use serde_json::{Value, json};
+
+const ID: &str = "cks-1234567890abcdef0";
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const COLD: usize = 20;
+const WARM: usize = 200;
+/// Under a quota or with a slow network, where everything takes longer.
+const COLD_SLOW: usize = 7;
+const WARM_SLOW: usize = 30;
+
+/// One contender.
+struct Peer {
+    name: &'static str,
+    /// It runs as a Lambda function does; otherwise it is a command that makes one request.
+    is_function: bool,
+    command: Vec<String>,
+    folder: PathBuf,
+}
+
+impl Peer {
+    fn start(&self, emulator: &Emulator, runtime_api: &RuntimeApi) -> Function {
+        let mut command = Command::new(&self.command[0]);
+        command
+            .args(&self.command[1..])
+            .current_dir(&self.folder)
+            .stderr(std::process::Stdio::null());
+        let path = env::var("PATH").unwrap();
+        let settings = [
+            ("ALLOWED_KEY_STORE_IDS", ID),
+            ("TOPIC_ARN", TOPIC),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("_HANDLER", "handler.handler"),
+            ("LAMBDA_TASK_ROOT", "."),
+            ("PATH", &path),
+        ];
+        Function::start(command, emulator, runtime_api, &settings).unwrap()
+    }
+}
+
+fn peers(function: &str, python: &Path, emulator: &Emulator) -> Vec<Peer> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let request = format!(r#"{{"CustomKeyStoreId":"{ID}"}}"#);
+    let tool = |name: &str| python.join(name).to_str().unwrap().to_owned();
+    let peer = |name, is_function, command, folder: &str| Peer {
+        name,
+        is_function,
+        command,
+        folder: Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+    };
+    let curl = [
+        "curl",
+        "--silent",
+        "--aws-sigv4",
+        "aws:amz:us-east-1:kms",
+        "--user",
+        "AKIDEXAMPLE:wJalrXUtnFEMI",
+        "--header",
+        "X-Amz-Target: TrentService.DisconnectCustomKeyStore",
+        "--header",
+        "Content-Type: application/x-amz-json-1.1",
+        "--data",
+        &request,
+        &emulator.url(),
+    ];
+    let cli = ["kms", "disconnect-custom-key-store", "--custom-key-store-id", ID];
+    vec![
+        peer("this function", true, words(&[function]), "."),
+        peer(
+            "boto3 under awslambdaric",
+            true,
+            words(&[&tool("python"), "-m", "awslambdaric", "handler.handler"]),
+            "benches/boto3",
+        ),
+        peer("AWS CLI", false, [vec![tool("aws")], words(&cli)].concat(), "."),
+        peer("curl", false, words(&curl), "."),
+    ]
+}
+
+/// The processor that Lambda gives for a memory size, as a control group: 1 at 1,769 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+struct Quota {
+    group: PathBuf,
+}
+
+impl Quota {
+    /// Fails where control groups cannot be written, which needs root or a delegated group.
+    fn of(megabytes: u64) -> io::Result<Self> {
+        // Lambda hands the processor out in periods of 20 ms.
+        let (period, quota) = (20_000, 20_000 * megabytes / 1769);
+        let (v1, v2) = (Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup"));
+        let name = format!("bench-{}-{megabytes}", std::process::id());
+        let group = if v1.is_dir() { v1 } else { v2 }.join(name);
+        fs::create_dir(&group)?;
+        if v1.is_dir() {
+            fs::write(group.join("cpu.cfs_period_us"), period.to_string())?;
+            fs::write(group.join("cpu.cfs_quota_us"), quota.to_string())?;
+        } else {
+            fs::write(group.join("cpu.max"), format!("{quota} {period}"))?;
+        }
+        Ok(Self { group })
+    }
+
+    fn hold(&self, function: &Function) {
+        fs::write(self.group.join("cgroup.procs"), function.id().to_string()).unwrap();
+    }
+}
+
+impl Drop for Quota {
+    fn drop(&mut self) {
+        // The processes have been ended; the kernel takes a moment to let go of them.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.group).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Milliseconds, sorted.
+#[derive(Default, Clone)]
+struct Times(Vec<f64>);
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        self.0.push(time.as_secs_f64() * 1e3);
+        self.0.sort_by(f64::total_cmp);
+    }
+
+    fn at(&self, share: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        self.0
+            .get((last as f64 * share).round() as usize)
+            .copied()
+            .unwrap_or(f64::NAN)
+    }
+
+    fn median(&self) -> f64 {
+        self.at(0.5)
+    }
+
+    /// Median, and the range in which nine of ten lie.
+    fn shown(&self) -> String {
+        if self.0.is_empty() {
+            return "–".into();
+        }
+        format!("{:.1} ({:.1}–{:.1})", self.median(), self.at(0.05), self.at(0.95))
+    }
+
+    fn json(&self) -> Value {
+        json!({ "median": self.median(), "low": self.at(0.05), "high": self.at(0.95) })
+    }
+}
+
+/// What was measured of one peer.
+#[derive(Default, Clone)]
+struct Figures {
+    /// Process start → Disconnect arrives.
+    cold: Times,
+    /// Event → Disconnect arrives, in the first invocation after Init.
+    first: Times,
+    /// The same in later invocations.
+    warm: Times,
+    /// Event → the invocation's end, in later invocations.
+    whole: Times,
+    /// KiB, after one invocation.
+    peak: u64,
+}
+
+struct Bench {
+    emulator: Emulator,
+    peers: Vec<Peer>,
+}
+
+/// What slows the peers down.
+#[derive(Clone, Copy)]
+struct Conditions<'a> {
+    quota: Option<&'a Quota>,
+    cold: usize,
+    warm: usize,
+}
+
+impl Bench {
+    fn reset(&self) -> Receiver<Call> {
+        self.emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
+        self.emulator.forget();
+        self.emulator.watch()
+    }
+
+    /// From the start of the process to the arrival of its request, and the memory that it took at most.
+    fn cold(&self, peer: &Peer, quota: Option<&Quota>) -> (Duration, u64) {
+        let calls = self.reset();
+        let runtime_api = RuntimeApi::start().unwrap();
+        runtime_api.deliver(event());
+        let begun = Instant::now();
+        let function = peer.start(&self.emulator, &runtime_api);
+        if let Some(quota) = quota {
+            quota.hold(&function);
+        }
+        let arrived = disconnect(&calls) - begun;
+        if peer.is_function {
+            runtime_api.reported(PATIENCE).expect("a report");
+        }
+        (arrived, peak(&function))
+    }
+
+    /// A process that has been through Init.
+    fn initialised(&self, peer: &Peer, quota: Option<&Quota>) -> (Function, RuntimeApi) {
+        self.reset();
+        let runtime_api = RuntimeApi::start().unwrap();
+        let function = peer.start(&self.emulator, &runtime_api);
+        runtime_api.asked_for_next(PATIENCE).expect("Init ends");
+        // Lambda's Init has a whole processor; an invocation has what its memory size gives.
+        if let Some(quota) = quota {
+            quota.hold(&function);
+        }
+        thread::sleep(Duration::from_millis(100));
+        (function, runtime_api)
+    }
+
+    /// From the event to the arrival of the request, and to the end of the invocation.
+    fn invoke(&self, runtime_api: &RuntimeApi) -> (Duration, Duration) {
+        let calls = self.reset();
+        let begun = Instant::now();
+        runtime_api.deliver(event());
+        let arrived = disconnect(&calls) - begun;
+        runtime_api.reported(PATIENCE).expect("a report");
+        (arrived, begun.elapsed())
+    }
+
+    /// All peers in turn.
+    fn measure(&self, conditions: Conditions) -> Vec<Figures> {
+        let mut figures = vec![Figures::default(); self.peers.len()];
+        for _ in 0..conditions.cold {
+            for (peer, figures) in self.peers.iter().zip(&mut figures) {
+                let (arrived, peak) = self.cold(peer, conditions.quota);
+                figures.cold.add(arrived);
+                figures.peak = figures.peak.max(peak);
+                if peer.is_function {
+                    let (_function, runtime_api) = self.initialised(peer, conditions.quota);
+                    figures.first.add(self.invoke(&runtime_api).0);
+                }
+            }
+        }
+        let functions = self.peers.iter().zip(&mut figures).filter(|(peer, _)| peer.is_function);
+        let mut running: Vec<_> = functions
+            .map(|(peer, figures)| (self.initialised(peer, conditions.quota), figures))
+            .collect();
+        for round in 0..=conditions.warm {
+            for ((_, runtime_api), figures) in &mut running {
+                let (arrived, whole) = self.invoke(runtime_api);
+                if round > 0 {
+                    figures.warm.add(arrived);
+                    figures.whole.add(whole);
+                }
+            }
+        }
+        figures
+    }
+}
+
+fn event() -> Delivery {
+    Delivery::of(json!({ "CustomKeyStoreId": ID }).to_string())
+}
+
+/// When the next Disconnect arrives.
+fn disconnect(calls: &Receiver<Call>) -> Instant {
+    loop {
+        let call = calls.recv_timeout(PATIENCE).expect("a Disconnect");
+        if call.operation == "DisconnectCustomKeyStore" {
+            return call.at;
+        }
+    }
+}
+
+fn status(function: &Function, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or_default()
+}
+
+fn peak(function: &Function) -> u64 {
+    status(function, "VmHWM:")
+}
+
+/// Milliseconds of processor that the process has used.
+fn processor(function: &Function) -> f64 {
+    let schedule = fs::read_to_string(format!("/proc/{}/schedstat", function.id())).unwrap();
+    let nanoseconds: f64 = schedule.split_whitespace().next().unwrap().parse().unwrap();
+    nanoseconds / 1e6
+}
+
+fn print_main(bench: &Bench, figures: &[Figures]) {
+    println!(
+        "\nMedian milliseconds, and in brackets where nine of ten lie: {COLD} cold starts, {WARM} warm invocations, in turn.\n"
+    );
+    println!(
+        "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole later invocation | peak memory |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (peer, figures) in bench.peers.iter().zip(figures) {
+        let peak = if peer.is_function {
+            format!("{:.1} MiB", figures.peak as f64 / 1024.0)
+        } else {
+            "–".into()
+        };
+        println!(
+            "| {} | {} | {} | {} | {} | {peak} |",
+            peer.name,
+            figures.cold.shown(),
+            figures.first.shown(),
+            figures.warm.shown(),
+            figures.whole.shown()
+        );
+    }
+}
+
+fn print_slow(name: &str, figures: &[Figures]) {
+    let [ours, boto3, ..] = figures else {
+        return;
+    };
+    let pair = |times: fn(&Figures) -> &Times| {
+        let (ours, boto3) = (times(ours).median(), times(boto3).median());
+        format!("{ours:.1} / {boto3:.0} = 1/{:.0}", boto3 / ours)
+    };
+    println!(
+        "| {name} | {} | {} | {} |",
+        pair(|figures| &figures.cold),
+        pair(|figures| &figures.first),
+        pair(|figures| &figures.whole)
+    );
+}
+
+fn slow(bench: &mut Bench) {
+    bench.peers.truncate(2);
+    println!(
+        "\nThis function / boto3, median milliseconds, {COLD_SLOW} cold starts and {WARM_SLOW} warm invocations. After Init, which Lambda runs on a whole processor, the first event has what the memory size gives.\n"
+    );
+    println!("| | process start → Disconnect arrives | first event → Disconnect arrives | whole later invocation |");
+    println!("| --- | --- | --- | --- |");
+    for megabytes in [128, 512, 1769] {
+        match Quota::of(megabytes) {
+            Ok(quota) => {
+                let conditions = Conditions {
+                    quota: Some(&quota),
+                    cold: COLD_SLOW,
+                    warm: WARM_SLOW,
+                };
+                print_slow(&format!("the processor of {megabytes} MB"), &bench.measure(conditions));
+            }
+            Err(error) => println!(
+                "| the processor of {megabytes} MB | not measured: no control group can be made here ({error}) | | |"
+            ),
+        }
+    }
+    bench.emulator.latency(Duration::from_millis(20));
+    let conditions = Conditions {
+        quota: None,
+        cold: COLD_SLOW,
+        warm: WARM_SLOW,
+    };
+    print_slow("20 ms added to each answer of AWS", &bench.measure(conditions));
+    bench.emulator.latency(Duration::ZERO);
+}
+
+/// Invocation time and requests, against how long the store takes.
+fn polls(bench: &Bench) {
+    println!("\nWhat a store that takes its time costs.\n");
+    println!("| the store takes | the invocation takes | reads | processor | processor for each further read |");
+    println!("| --- | --- | --- | --- | --- |");
+    let mut base = None;
+    for seconds in [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0] {
+        let (function, runtime_api) = bench.initialised(&bench.peers[0], None);
+        bench.invoke(&runtime_api);
+        let transition = Duration::from_secs_f64(seconds);
+        bench.emulator.forget();
+        bench
+            .emulator
+            .add_key_store(KeyStore::external(ID, "archive-xks").taking(transition));
+        let (used, begun) = (processor(&function), Instant::now());
+        runtime_api.deliver(Delivery {
+            timeout: Duration::from_secs(900),
+            ..event()
+        });
+        runtime_api.reported(PATIENCE).expect("a report");
+        let (took, used) = (begun.elapsed().as_secs_f64(), processor(&function) - used);
+        let reads = bench
+            .emulator
+            .operations()
+            .iter()
+            .filter(|name| *name == "DescribeCustomKeyStores")
+            .count();
+        let (least, at_least) = *base.get_or_insert((used, reads));
+        let each = match reads - at_least {
+            0 => "–".into(),
+            more => format!("{:.2} ms", (used - least) / more as f64),
+        };
+        println!("| {seconds} s | {took:.1} s | {reads} | {used:.1} ms | {each} |");
+    }
+}
+
+fn main() {
+    let arguments: Vec<_> = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    let [function, python, result] = arguments.as_slice() else {
+        println!("usage: cargo bench --bench start -- FUNCTION PYTHON_BIN RESULT (make bench does it)");
+        return;
+    };
+    let emulator = Emulator::start_with_tls().unwrap();
+    emulator.add_topic(TOPIC, None);
+    let peers = peers(function, Path::new(python), &emulator);
+    let mut bench = Bench { emulator, peers };
+    let figures = bench.measure(Conditions {
+        quota: None,
+        cold: COLD,
+        warm: WARM,
+    });
+    print_main(&bench, &figures);
+    let told: Vec<_> = bench
+        .peers
+        .iter()
+        .zip(&figures)
+        .map(|(peer, figures)| json!({ "name": peer.name, "cold": figures.cold.json() }))
+        .collect();
+    fs::write(result, serde_json::to_string_pretty(&told).unwrap()).unwrap();
+    let (ours, boto3, curl) = (&figures[0], &figures[1], &figures[3]);
+    println!("\n| what must be reached | | |\n| --- | --- | --- |");
+    let mut all = true;
+    let mut must = |what: &str, found: f64, most: f64| {
+        let reached = if found <= most { "yes" } else { "NO" };
+        println!("| {what} | {found:.3} of at most {most:.3} | {reached} |");
+        all &= found <= most;
+    };
+    must(
+        "process start → Disconnect, of boto3's",
+        ours.cold.median() / boto3.cold.median(),
+        1.0 / 25.0,
+    );
+    must(
+        "process start → Disconnect, of curl's",
+        ours.cold.median() / curl.cold.median(),
+        1.0,
+    );
+    must(
+        "first event → Disconnect, of a later one",
+        ours.first.median() / ours.warm.median(),
+        1.5,
+    );
+    must(
+        "later invocation, of boto3's",
+        ours.whole.median() / boto3.whole.median(),
+        0.25,
+    );
+    must("peak memory, MiB", ours.peak as f64 / 1024.0, 14.0);
+    polls(&bench);
+    slow(&mut bench);
+    assert!(all, "what must be reached is not, or this machine is not quiet");
+}
