@@ -1,6 +1,6 @@
 # The verbs of the project. Each is a step of .ci/run, so that none of them rots.
 
-.PHONY: all check test demo e2e soak fuzz mutants coverage
+.PHONY: all check test demo e2e soak bench fuzz mutants coverage
 
 all:
 	bash .ci/run
@@ -15,10 +15,16 @@ demo:
 	cargo run --locked --example demo
 
 e2e:
-	bash .ci/run e2e
+	bash .ci/run build e2e
 
+# 20,000 invocations of the release binary, and what it weighs.
 soak:
-	cargo test --release --locked --test soak -- --nocapture
+	bash .ci/run build
+	FUNCTION_BINARY=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo test --locked --test budget --test soak -- --nocapture
+
+# Needs control groups for one of its tables, which says so where it cannot make any.
+bench:
+	bash .ci/run build bench
 
 # Needs cargo-mutants. The second pass is over what the first missed, with the real binary too.
 mutants:

@@ -59,10 +59,16 @@ pub struct Progress {
     pub unanswered: u32,
     /// How often the state was asked for.
     pub describe_calls: u32,
+    /// When KMS had accepted the request, or said that it was at it already.
+    pub accepted: Option<Instant>,
+    /// When `DISCONNECTED` had been read.
+    pub verified: Option<Instant>,
     /// The key store as it was last read.
     pub key_store: Option<KeyStore>,
     /// What the self-check of a dry run found.
     pub findings: Vec<String>,
+    /// How many notices could not be sent.
+    pub notices_failed: u32,
 }
 
 impl Progress {
@@ -92,6 +98,9 @@ impl Progress {
         match &answer {
             Err(error) if error.cause == Cause::Unavailable => {}
             Ok(_) | Err(_) => self.unanswered -= 1,
+        }
+        if answer.is_ok() && self.accepted.is_none() {
+            self.accepted = Some(Instant::now());
         }
         answer
     }
@@ -124,7 +133,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Disconnects the key store and verifies it. `not_yet` is called once, if the first look does
     /// not find it `DISCONNECTED`.
-    pub async fn disconnect(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&Progress)) -> End {
+    pub async fn disconnect(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&mut Progress)) -> End {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
             Err(error) => return End::Failed(error),
@@ -215,9 +224,12 @@ impl Run<'_> {
             Err(error) => return seen.nothing(error),
         };
         match state {
-            ConnectionState::Disconnected => Look::Ended(End::Disconnected {
-                already: seen.only_disconnected,
-            }),
+            ConnectionState::Disconnected => {
+                progress.verified = Some(Instant::now());
+                Look::Ended(End::Disconnected {
+                    already: seen.only_disconnected,
+                })
+            }
             ConnectionState::Disconnecting | ConnectionState::Unknown(_) => {
                 *seen = Seen::default();
                 Look::NotYet(None)

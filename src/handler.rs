@@ -15,7 +15,9 @@ use crate::{
     event::{self, Asks},
     guard::Target,
     ids::Place,
-    logging, notice,
+    logging,
+    metrics::Metrics,
+    notice,
     outcome::{Failure, Outcome, Verification},
     report::{Origin, Report},
     self_check::self_check,
@@ -69,10 +71,11 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     logging::summary(&report);
     let notice = if outcome.is_published() {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
-        send(app, &report, until).await
+        send(app, &report, until, &mut progress).await
     } else {
         Ok(())
     };
+    logging::metrics(&Metrics::of_run(&report, &origin, &progress));
     outcome.into_result(&report.message)?;
     match notice {
         Ok(()) => Ok(report),
@@ -128,12 +131,12 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
         target,
         until: budget.work_until,
     };
-    let not_yet = async |progress: &Progress| {
+    let not_yet = async |progress: &mut Progress| {
         let early = Report::new(origin, progress, &Outcome::Disconnecting(Verification::GoesOn));
         warn!(requestId = origin.request_id, "{}", early.message);
         let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
         // A failure is in the log; the final notice comes all the same.
-        let _ = send(app, &early, until).await;
+        let _ = send(app, &early, until, progress).await;
     };
     match run.disconnect(progress, not_yet).await {
         End::Disconnected { already: false } => Outcome::Disconnected,
@@ -145,7 +148,7 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
 
 /// Publishes a notice, and logs how that went. A panic in it is a failed notice: what was done has
 /// been logged, and is still returned.
-async fn send(app: &App, report: &Report, until: Instant) -> Result<(), CallError> {
+async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progress) -> Result<(), CallError> {
     let published = caught(notice::publish(&app.sns, &app.config.topic, report, until)).await;
     let request_id = report.request_id.as_deref();
     match published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic))) {
@@ -158,6 +161,7 @@ async fn send(app: &App, report: &Report, until: Instant) -> Result<(), CallErro
             Ok(())
         }
         Err(error) => {
+            progress.notices_failed += 1;
             error!(
                 requestId = request_id,
                 error.code = error.code,

@@ -15,7 +15,9 @@ use crate::{
     error::Error,
     event::{Trigger, TriggerType},
     ids::TopicArn,
-    logging, notice,
+    logging,
+    metrics::Metrics,
+    notice,
     outcome::Outcome,
     report::{Origin, Report},
     self_check::self_check,
@@ -38,9 +40,11 @@ pub async fn init(lookup: impl Fn(&str) -> Option<String>, clock: fn() -> System
     };
     let sdk = aws::sdk_config(&config.region, clock).load().await;
     let app = App::new(config, &sdk);
-    for finding in self_check(&app, Instant::now() + SELF_CHECK_LIMIT).await {
+    let findings = self_check(&app, Instant::now() + SELF_CHECK_LIMIT).await;
+    for finding in &findings {
         warn!("{finding}");
     }
+    logging::metrics(&Metrics::of_init(findings.len(), clock()));
     Ok(app)
 }
 
@@ -76,15 +80,18 @@ async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Err
         started: Instant::now(),
     };
     let outcome = Outcome::Refused(invalid.clone().into());
-    let report = Report::new(&origin, &Progress::default(), &outcome);
+    let mut progress = Progress::default();
+    let report = Report::new(&origin, &progress, &outcome);
     logging::summary(&report);
     if let Some(topic) = &invalid.topic {
         let sdk = aws::sdk_config(topic.region(), clock).load().await;
         let sns = sns_client(&sdk, topic);
         let published = notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT).await;
         if let Err(error) = published {
+            progress.notices_failed += 1;
             error!("The notice of the invalid configuration could not be sent: {error}");
         }
     }
+    logging::metrics(&Metrics::of_run(&report, &origin, &progress));
     Error::Configuration(invalid)
 }

@@ -7,7 +7,7 @@
 //!                    ├→ guard       the allow-list
 //!                    ├→ disconnect  act, then read back until DISCONNECTED or the budget ends
 //!                    ├→ outcome     one value
-//!                    └→ report      the outcome's one wire form: response, log line (logging), notice
+//!                    └→ report      the outcome's one wire form: response, log line (logging), notice, metrics
 //! ```
 //!
 //! `config` is read once, before it; `self_check` runs in Init and in dry runs; `aws`, `kms`, `retry`, `budget`,
@@ -28,6 +28,7 @@ pub mod json;
 pub mod kms;
 pub mod logging;
 mod message;
+pub mod metrics;
 pub mod notice;
 pub mod outcome;
 pub mod report;

@@ -21,10 +21,12 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{outcome::Severity, report::Report, text};
+use crate::{metrics::Metrics, outcome::Severity, report::Report, text};
 
 /// The field of the summary line that holds the report, which the line takes apart again.
 const REPORT: &str = "report";
+/// The field of the metrics' line that holds them. CloudWatch finds them by the nested member `_aws`.
+const METRICS: &str = "metrics";
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,20 @@ pub(crate) fn summary(report: &Report) {
     }
 }
 
+/// Writes the line of the metrics, as JSON whatever the format is: CloudWatch reads no other. It has the level of
+/// what it tells, so that a failure is counted with a log level of `WARN` or `ERROR` too.
+pub(crate) fn metrics(metrics: &Metrics<'_>) {
+    let line = match metrics.to_json() {
+        Ok(line) => line,
+        Err(wrong) => return tracing::error!("The metrics could not be written: {wrong}"),
+    };
+    match metrics.severity() {
+        Severity::Info => tracing::info!(metrics = line),
+        Severity::Warning => tracing::warn!(metrics = line),
+        Severity::Error | Severity::Critical => tracing::error!(metrics = line),
+    }
+}
+
 /// One line an event.
 struct Lines {
     json: bool,
@@ -106,7 +122,7 @@ where
             .fmt(DateTimeFormat::DateTime)
             .unwrap_or_default();
         let level = *event.metadata().level();
-        let line = if self.json {
+        let line = if self.json || event.metadata().fields().field(METRICS).is_some() {
             fields.json(timestamp, level).to_string()
         } else {
             fields.text(&timestamp, level)
@@ -149,6 +165,12 @@ impl Fields {
         }
     }
 
+    fn add_metrics(&mut self, metrics: &str) {
+        if let Ok(Value::Object(members)) = serde_json::from_str(metrics) {
+            self.0.extend(members);
+        }
+    }
+
     fn add_report(&mut self, report: &str) {
         if let Ok(Value::Object(fields)) = serde_json::from_str(report) {
             for (name, value) in fields {
@@ -162,6 +184,7 @@ impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             REPORT => self.add_report(value),
+            METRICS => self.add_metrics(value),
             name => self.add(name, value.into()),
         }
     }

@@ -1,32 +1,43 @@
-//! The sentences of a report. They say what was read back and nothing beyond it.
+//! The sentences of a report, for a person who was woken by it: what happened to which key store, whether its keys
+//! can be used, who asked, and what to do next. They say what was read back and nothing beyond it.
 
 use crate::{
     disconnect::Progress,
+    event::{Trigger, TriggerType},
     kms::ConnectionState,
     outcome::{Outcome, Verification},
     report::Origin,
+    text,
 };
 
-/// What happened, in a few sentences for a person who was woken by it.
+/// What happened, and what it means, in one paragraph.
 pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
+    let told = [
+        happened(origin, progress, outcome),
+        keys(progress, outcome).into(),
+        asked(origin, outcome),
+        next(origin, progress, outcome),
+    ];
+    let told: Vec<_> = told.into_iter().filter(|told| !told.is_empty()).collect();
+    capitalised(&told.join(" "))
+}
+
+fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
     let store = key_store(origin, progress);
-    let state = progress.key_store.as_ref().map(|store| &store.state);
-    let told = match outcome {
+    let state = state(progress);
+    match outcome {
         Outcome::Disconnected => format!("{store} is disconnected."),
         Outcome::AlreadyDisconnected => format!("{store} was already disconnected."),
         Outcome::Ignored(why) => format!("nothing to do: {why}."),
         Outcome::DryRun => format!("dry run, nothing was changed: {store} {}.", would(state)),
         Outcome::Disconnecting(Verification::GoesOn) => format!(
-            "KMS accepted the request to disconnect {store} or was at it already; {}. {} \
-             This run goes on reading the state and reports again.",
-            last_read(state),
-            usable(state)
+            "KMS accepted the request to disconnect {store} or was at it already; {}.",
+            last_read(state)
         ),
         Outcome::Disconnecting(Verification::Ended(_)) => format!(
             "{store} is not verified as disconnected. KMS accepted the request or was at it already, \
-             but the time of this run is over; {}. {}",
-            last_read(state),
-            usable(state)
+             but the time of this run is over; {}.",
+            last_read(state)
         ),
         Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
         Outcome::Failed(failure) if origin.dry_run => {
@@ -41,8 +52,7 @@ pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -
             last_read(state),
             failure.advice()
         ),
-    };
-    capitalised(&told)
+    }
 }
 
 fn key_store(origin: &Origin, progress: &Progress) -> String {
@@ -52,6 +62,10 @@ fn key_store(origin: &Origin, progress: &Progress) -> String {
         (Some(id), None) => format!("custom key store {id}"),
         (None, _) => "no custom key store".into(),
     }
+}
+
+fn state(progress: &Progress) -> Option<&ConnectionState> {
+    progress.key_store.as_ref().map(|store| &store.state)
 }
 
 fn would(state: Option<&ConnectionState>) -> String {
@@ -73,6 +87,15 @@ fn last_read(state: Option<&ConnectionState>) -> String {
         || "its state has not been read".into(),
         |state| format!("the state last read is {state}"),
     )
+}
+
+/// Whether the store's keys can be used, after an act that may have changed that.
+fn keys(progress: &Progress, outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::Disconnecting(_) => usable(state(progress)),
+        Outcome::Failed(_) if progress.disconnect_calls > 0 => usable(state(progress)),
+        Outcome::DryRun | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => "",
+    }
 }
 
 /// `DISCONNECTING` already means that no key works: a disconnect "immediately changes the key state
@@ -98,6 +121,102 @@ fn not_done(progress: &Progress, store: &str) -> String {
         ),
     }
 }
+
+/// Who or what asked, and why.
+fn asked(origin: &Origin, outcome: &Outcome) -> String {
+    if matches!(outcome, Outcome::Ignored(_)) {
+        return String::new();
+    }
+    let by = origin
+        .requested_by
+        .as_ref()
+        .map(|who| format!("requested by {}", text::words(who)));
+    let because = origin
+        .reason
+        .as_ref()
+        .map(|why| format!("reason: {}", text::words(why)));
+    let told: Vec<_> = [triggered(&origin.trigger), by, because]
+        .into_iter()
+        .flatten()
+        .collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    format!("{}.", capitalised(&told.join("; ")))
+}
+
+fn triggered(trigger: &Trigger) -> Option<String> {
+    let what = match trigger.kind {
+        TriggerType::Direct | TriggerType::Unrecognised => return None,
+        TriggerType::EventBridge => "event",
+        TriggerType::Schedule => "schedule",
+        TriggerType::Alarm => "alarm",
+        TriggerType::CloudTrail => "call",
+    };
+    let name = trigger.name.as_ref()?;
+    Some(format!("triggered by the {what} {}", text::words(name)))
+}
+
+/// What to do next.
+fn next(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
+    let Some(id) = &origin.key_store_id else {
+        return String::new();
+    };
+    let region = origin
+        .region
+        .as_ref()
+        .map(|region| format!(" --region {region}"))
+        .unwrap_or_default();
+    let kms = |command: &str| format!("`aws kms {command}{region} --custom-key-store-id {id}`");
+    let verify = kms("describe-custom-key-stores");
+    match outcome {
+        Outcome::Disconnected | Outcome::AlreadyDisconnected => {
+            format!(
+                "To verify: {verify}. {} {CLOCK}",
+                reconnect(progress, &kms("connect-custom-key-store"))
+            )
+        }
+        Outcome::Disconnecting(Verification::GoesOn) => {
+            "Nothing to do yet: this run goes on reading the state and reports again.".into()
+        }
+        Outcome::Disconnecting(Verification::Ended(_)) => format!(
+            "Next: an asynchronous event is tried again by Lambda, after one and two minutes, and reports again; \
+             an invocation by hand you repeat yourself. To verify: {verify}."
+        ),
+        Outcome::Failed(_) if !origin.dry_run => format!(
+            "Next: if the key store must be cut off now, do it by hand with a role that may: {}, and verify it: \
+             {verify}.",
+            kms("disconnect-custom-key-store")
+        ),
+        Outcome::DryRun if !progress.findings.is_empty() => {
+            "The self-check found what should be mended before it is needed: see the findings.".into()
+        }
+        Outcome::DryRun | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => String::new(),
+    }
+}
+
+/// How the store is connected again, and what that takes: up to 20 minutes with CloudHSM
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/connect-keystore.html>), about five with an external
+/// key manager (<https://docs.aws.amazon.com/kms/latest/developerguide/xks-connect-disconnect.html>).
+fn reconnect(progress: &Progress, command: &str) -> String {
+    let kind = progress.key_store.as_ref().and_then(|store| store.kind.as_deref());
+    let takes = match kind {
+        Some("AWS_CLOUDHSM") => {
+            "an active HSM in the cluster and the kmsuser password that KMS knows, and up to 20 minutes"
+        }
+        Some("EXTERNAL_KEY_STORE") => "a proxy that answers and knows KMS's credential, and about five minutes",
+        Some(_) | None => "a cluster or a proxy that works, and up to 20 minutes",
+    };
+    format!(
+        "To reconnect, once its keys may be used again: {command}; it takes kms:ConnectCustomKeyStore, which this \
+         function never holds, {takes}."
+    )
+}
+
+/// What waits for nobody (<https://repost.aws/knowledge-center/rds-aurora-inaccessible-state>,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
+const CLOCK: &str = "A clock runs: after seven days without their key, RDS databases can only be restored from a \
+                     backup, and DynamoDB archives its tables.";
 
 fn capitalised(text: &str) -> String {
     let mut rest = text.chars();

@@ -14,6 +14,22 @@ pub fn quote(value: &str) -> String {
     }
 }
 
+/// Puts somebody's words in quotes for a sentence: at most 200 characters, and nothing in them that could break a line
+/// or turn the writing direction. The quotes are typographic, because JSON escapes the others.
+#[must_use]
+pub fn words(value: &str) -> String {
+    const SHOWN: usize = 200;
+    let mut shown = String::new();
+    for c in value.chars().take(SHOWN) {
+        match c {
+            '"' | '\'' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    let more = if value.chars().nth(SHOWN).is_some() { "…" } else { "" };
+    format!("“{shown}{more}”")
+}
+
 /// Cuts a text to `limit` characters and says so, for texts whose length others decide.
 #[must_use]
 pub fn cut(value: &str, limit: usize) -> String {
@@ -79,6 +95,13 @@ mod tests {
             quote(&"é".repeat(70)),
             format!("\"{}…\" (6 more characters)", "é".repeat(64))
         );
+    }
+
+    #[test]
+    fn somebodys_words_stay_words_on_one_line_and_are_cut_after_200() {
+        assert_eq!(words("it's \"that\"\n\u{202e}"), "“it's \"that\"\\n\\u{202e}”");
+        assert_eq!(words(&"é".repeat(200)), format!("“{}”", "é".repeat(200)));
+        assert_eq!(words(&"é".repeat(201)), format!("“{}…”", "é".repeat(200)));
     }
 
     #[test]

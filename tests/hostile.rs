@@ -81,7 +81,7 @@ fn hostile_texts_leave_one_line_an_invocation_and_one_line_of_subject() {
                     "{report}"
                 );
                 invocations += 1;
-                let lines = stage.function.lines();
+                let lines = stage.function.told();
                 assert_eq!(lines.len(), invocations, "{text:?}: {lines:?}");
             }
         }
@@ -123,7 +123,7 @@ fn a_hundred_kilobytes_are_cut_and_the_alarm_is_carried_out() {
                 .iter()
                 .all(|message| message.body.len() < 50_000)
         );
-        assert!(stage.function.lines().iter().all(|line| line.len() < 50_000));
+        assert!(stage.function.told().iter().all(|line| line.len() < 50_000));
     }
 }
 

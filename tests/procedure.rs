@@ -438,3 +438,52 @@ async fn the_last_read_comes_just_before_the_end() {
         "{last:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_disconnect_is_reported_without_a_read() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => kms_error("AccessDeniedException"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type().as_str(),
+        "AccessDenied"
+    );
+    let message = script.notices().pop().unwrap()["message"].to_string();
+    assert!(message.contains("was not disconnected"), "{message}");
+    let asked: Vec<_> = script.seen().into_iter().map(|seen| seen.operation).collect();
+    assert_eq!(asked, ["DisconnectCustomKeyStore", "Publish"]);
+}
+
+/// A throttled read is no reason to wake somebody twice.
+#[tokio::test(start_paused = true)]
+async fn a_first_look_without_an_answer_is_repeated_for_two_seconds_before_anybody_is_told() {
+    for (unanswered, notices) in [(1, 1), (2, 1), (9, 2)] {
+        let script = Scripted::new(move |operation, before| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ if before < unanswered => kms_error("ThrottlingException"),
+            _ => state("DISCONNECTED"),
+        });
+        let begun = tokio::time::Instant::now();
+        assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
+        assert_eq!(script.count("Publish"), notices, "{unanswered} reads without an answer");
+        let told = script.times("Publish")[0] - begun;
+        assert!(told < Duration::from_millis(2100), "{told:?}");
+    }
+}
+
+/// The time for the first look is a part of what is left, so that a short run still tells.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_succeeds_and_contradicts_is_told_at_once() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ if before == 0 => state("CONNECTED"),
+        _ => state("DISCONNECTED"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
+    assert_eq!(script.times("Publish")[0] - begun, Duration::ZERO);
+}

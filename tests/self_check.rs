@@ -31,7 +31,7 @@ const DENIED_BY_SNS: Fault = Fault::Error {
 fn started(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> (Stage, Vec<String>) {
     let stage = Stage::with(settings, prepare);
     stage.started();
-    let lines = stage.function.lines();
+    let lines = stage.function.told();
     assert!(lines.iter().all(|line| line.contains("\"WARN\"")), "{lines:?}");
     (stage, lines)
 }
@@ -159,7 +159,7 @@ fn nothing_that_the_self_check_calls_delays_init_past_its_bound() {
             let asked = stage.runtime_api.asked_for_next(patience);
             let took = asked.expect("Init ends in its time") - begun;
             assert!(took < patience, "{operations:?} {fault:?}: {took:?}");
-            assert!(!stage.function.lines().is_empty(), "and it is a finding");
+            assert!(!stage.function.told().is_empty(), "and it is a finding");
         }
     }
 }

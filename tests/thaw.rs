@@ -57,7 +57,7 @@ fn connections_that_the_peer_closed_during_a_freeze_do_not_show() {
         signal(&stage, "-CONT");
     }
     assert_eq!(stage.notices().len(), 5);
-    let lines = stage.function.lines();
+    let lines = stage.function.told();
     assert_eq!(lines.len(), 5, "one line an invocation: {lines:?}");
     assert!(lines.iter().all(|line| line.contains("\"INFO\"")), "{lines:?}");
 }

@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use crate::{Emulator, runtime_api::RuntimeApi};
 
+/// The member by which CloudWatch knows a line of metrics.
+const METRICS: &str = "\"_aws\":";
+
 /// A running function. Dropping it ends it.
 #[derive(Debug)]
 pub struct Function {
@@ -68,6 +71,19 @@ impl Function {
     pub fn lines(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// The lines so far that are for people: all but the metrics.
+    pub fn told(&self) -> Vec<String> {
+        let mut lines = self.lines();
+        lines.retain(|line| !line.contains(METRICS));
+        lines
+    }
+
+    /// The metrics so far.
+    pub fn metrics(&self) -> Vec<Value> {
+        let lines = self.lines().into_iter().filter(|line| line.contains(METRICS));
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
     }
 
     /// Empties the log, for runs so long that it would fill the disk. The function appends to it.
