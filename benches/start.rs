@@ -1,7 +1,7 @@
 //! How fast the switch acts, against what else a person could reach for, each in turn on one machine over TLS.
 //!
 //! `make bench` runs it: `cargo bench --bench start -- FUNCTION PYTHON_BIN RESULT`, where FUNCTION is the release
-//! binary, PYTHON_BIN the folder with `python` and `aws`, and RESULT the file of the figures for the plot.
+//! binary, `PYTHON_BIN` the folder with `python` and `aws`, and RESULT the file of the figures for the plot.
 
 #![allow(
     clippy::unwrap_used,

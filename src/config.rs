@@ -1,6 +1,6 @@
 //! The configuration: environment variables → [`Config`]. A public interface; README.md documents it.
 
-use std::{collections::BTreeSet, fmt, fmt::Write as _};
+use std::{collections::BTreeSet, fmt};
 
 use crate::{
     guard::AllowList,
@@ -57,12 +57,12 @@ pub struct InvalidConfiguration {
 
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the function's environment is faulty, so no event is acted on. ")?;
+        f.write_str("the function's environment is faulty, so no event is acted on: ")?;
         for (index, fault) in self.faults.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{fault}")?;
         }
-        f.write_char('.')
+        Ok(())
     }
 }
 

@@ -112,14 +112,14 @@ impl Emulator {
     /// Starts with TLS, on a free port.
     pub fn start_with_tls() -> io::Result<Self> {
         let (config, certificate) = tls::loopback()?;
-        Self::serve(0, Some(config), Some(certificate))
+        Self::serve(0, Some(&config), Some(certificate))
     }
 
-    fn serve(port: u16, tls: Option<Arc<ServerConfig>>, certificate: Option<String>) -> io::Result<Self> {
+    fn serve(port: u16, tls: Option<&Arc<ServerConfig>>, certificate: Option<String>) -> io::Result<Self> {
         let world = Arc::new(Mutex::new(World::default()));
         let serve = |port| {
             let world = Arc::clone(&world);
-            Server::start(port, tls.clone(), move |asked| {
+            Server::start(port, tls.cloned(), move |asked| {
                 let world = Arc::clone(&world);
                 async move { handle(&world, &asked).await }
             })
