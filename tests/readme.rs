@@ -1,4 +1,4 @@
-//! What the README tells a reader to copy is what the function takes.
+//! What the documents tell a reader to copy is what the function takes, and what they link is there.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,18 +18,32 @@ use disconnect_custom_key_store::{
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");
+const RUNBOOK: &str = include_str!("../docs/runbook.md");
+
+/// The documents, by the folder that their links start from.
+const DOCUMENTS: [(&str, &str); 5] = [
+    ("", README),
+    ("docs", RUNBOOK),
+    ("", include_str!("../SECURITY.md")),
+    ("", include_str!("../CONTRIBUTING.md")),
+    ("", include_str!("../CHANGELOG.md")),
+];
 
 fn event_file(stem: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(stem);
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The JSON blocks, with the heading under which each stands.
+/// The JSON blocks of the README, with the heading under which each stands.
 fn blocks() -> Vec<(String, Value)> {
+    blocks_of(README)
+}
+
+fn blocks_of(document: &str) -> Vec<(String, Value)> {
     let mut heading = "";
     let mut block: Option<String> = None;
     let mut found = Vec::new();
-    for line in README.lines() {
+    for line in document.lines() {
         match (&mut block, line) {
             (None, "```json") => block = Some(String::new()),
             (Some(text), "```") => {
@@ -105,12 +119,97 @@ fn the_report_in_the_readme_is_an_outcome() {
     validator.validate(&reports[0].1).unwrap();
 }
 
+/// The rule for an account whose switch is pulled from a central one, and its constant Input.
 #[test]
-fn every_file_that_the_readme_links_is_there() {
-    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "{link}");
+fn what_the_runbook_gives_to_copy_for_several_accounts_works() {
+    let blocks = blocks_of(RUNBOOK);
+    let under: Vec<_> = blocks
+        .iter()
+        .filter(|(heading, _)| heading == "Several accounts and Regions")
+        .map(|(_, block)| block)
+        .collect();
+    let [rule, input] = under[..] else {
+        panic!("a rule and its Input");
+    };
+    let mut central = event_file("eventbridge-custom.json");
+    assert!(!matches(rule, &central), "not for the account's own events");
+    central["account"] = "444455556666".into();
+    assert!(matches(rule, &central));
+    // The envelope by itself would be refused, which is why the rule has an Input.
+    let own = Place {
+        account: Some("123456789012".into()),
+        region: Some("us-east-1".into()),
+    };
+    assert!(matches!(
+        event::read(&central.to_string(), &own).asks,
+        Asks::Refused { .. }
+    ));
+    assert!(matches!(
+        event::read(&input.to_string(), &own).asks,
+        Asks::Disconnect { .. }
+    ));
+}
+
+/// A policy that denies, to all but the named roles, and leaves the switch itself and KMS's disconnect alone.
+#[test]
+fn the_service_control_policy_of_the_runbook_denies_tampering_and_not_the_switch() {
+    let blocks = blocks_of(RUNBOOK);
+    let (_, policy) = blocks
+        .iter()
+        .find(|(heading, _)| heading == "Tamper protection")
+        .unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let mut actions = Vec::new();
+    for statement in statements {
+        assert_eq!(statement["Effect"], "Deny");
+        assert!(
+            statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].is_array(),
+            "{statement}"
+        );
+        actions.extend(
+            statement["Action"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|action| action.as_str().unwrap()),
+        );
     }
+    assert!(actions.contains(&"kms:ConnectCustomKeyStore"));
+    for needed in ["kms:Disconnect", "kms:Describe", "lambda:Invoke", "sns:Publish"] {
+        assert!(!actions.iter().any(|action| action.starts_with(needed)), "{needed}");
+    }
+    // An organisation takes no longer one (docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html).
+    assert!(
+        policy.to_string().len() <= 5120,
+        "{} characters",
+        policy.to_string().len()
+    );
+}
+
+#[test]
+fn every_file_and_heading_that_the_documents_link_is_there() {
+    for (folder, document) in DOCUMENTS {
+        let links = document.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
+            let text = if file.is_empty() {
+                document.to_owned()
+            } else {
+                assert!(path.exists(), "{link}");
+                fs::read_to_string(&path).unwrap_or_default()
+            };
+            let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor_of);
+            assert!(anchor.is_empty() || anchors.any(|found| found == anchor), "{link}");
+        }
+    }
+}
+
+/// The anchor that a renderer gives a heading.
+fn anchor_of(heading: &str) -> String {
+    let words = heading.trim_start_matches(['#', ' ']).to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// A row a promise, and each row names a test, or a helper of the tests, that stands in the file it links.
