@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    AppName, BehaviorVersion, ConfigLoader, Region, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
 use aws_sdk_kms::{
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
@@ -32,6 +35,8 @@ pub fn sdk_config(region: &str, clock: fn() -> SystemTime) -> ConfigLoader {
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts())
         .retry_config(RetryConfig::disabled())
+        // It ends a body that stops flowing, which the attempt's timeout does too, in less time.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .time_source(Clock(clock));
     // Shows in CloudTrail's userAgent which program made the call.
     match AppName::new(env!("CARGO_PKG_NAME")) {

@@ -99,8 +99,8 @@ impl Progress {
             Err(error) if error.cause == Cause::Unavailable => {}
             Ok(_) | Err(_) => self.unanswered -= 1,
         }
-        if answer.is_ok() && self.accepted.is_none() {
-            self.accepted = Some(Instant::now());
+        if answer.is_ok() {
+            self.accepted.get_or_insert_with(Instant::now);
         }
         answer
     }

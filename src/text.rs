@@ -47,7 +47,7 @@ pub fn cut(value: &str, limit: usize) -> String {
 /// What is not ASCII stands in strings alone there, so the document still says the same.
 #[must_use]
 pub fn visible(json: String) -> String {
-    if !json.chars().any(is_hidden) {
+    if json.bytes().all(|byte| byte < 0x7f) || !json.chars().any(is_hidden) {
         return json;
     }
     let mut shown = String::with_capacity(json.len() + 64);
