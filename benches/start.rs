@@ -334,7 +334,7 @@ fn print_main(bench: &Bench, figures: &[Figures]) {
         "\nMedian milliseconds, and in brackets where nine of ten lie: {COLD} cold starts, {WARM} warm invocations, in turn.\n"
     );
     println!(
-        "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole later invocation | peak memory |"
+        "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole warm invocation | peak memory |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for (peer, figures) in bench.peers.iter().zip(figures) {
