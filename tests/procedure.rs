@@ -487,3 +487,126 @@ async fn a_read_that_succeeds_and_contradicts_is_told_at_once() {
     assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
     assert_eq!(script.times("Publish")[0] - begun, Duration::ZERO);
 }
+
+/// The form that was published, parsed.
+fn published_forms(script: &Scripted) -> Vec<std::collections::HashMap<String, String>> {
+    let seen = script.seen().into_iter().filter(|seen| seen.operation == "Publish");
+    seen.map(|seen| form_urlencoded::parse(seen.body.as_bytes()).into_owned().collect())
+        .collect()
+}
+
+fn disconnecting_once() -> Scripted {
+    Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0) => state("DISCONNECTING"),
+        _ => state("DISCONNECTED"),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fifo_topic_gets_group_and_deduplication_and_a_standard_one_neither() {
+    let fifo = "arn:aws:sns:us-east-1:123456789012:notices.fifo";
+    for (topic, is_fifo) in [(TOPIC, false), (fifo, true)] {
+        let script = disconnecting_once();
+        let app = App {
+            config: config(&[("TOPIC_ARN", topic)]),
+            ..script.app()
+        };
+        handle(&app, invocation(TIMEOUT)).await.unwrap();
+        let mut nameless = invocation(TIMEOUT);
+        nameless.payload = "{}".into();
+        assert!(handle(&app, nameless).await.is_err());
+        let forms = published_forms(&script);
+        let field = |name: &str| forms.iter().map(|form| form.get(name).cloned()).collect::<Vec<_>>();
+        assert_eq!(field("TopicArn"), vec![Some(topic.to_owned()); 3]);
+        if is_fifo {
+            let request = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+            let ids = ["DISCONNECTING-early", "DISCONNECTED-final", "REFUSED-final"];
+            assert_eq!(
+                field("MessageGroupId"),
+                [ID, ID, "none"].map(|group| Some(group.to_owned()))
+            );
+            assert_eq!(
+                field("MessageDeduplicationId"),
+                ids.map(|id| Some(format!("{request}-{id}")))
+            );
+        } else {
+            assert_eq!(field("MessageGroupId"), vec![None; 3]);
+            assert_eq!(field("MessageDeduplicationId"), vec![None; 3]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_carries_the_attributes_for_filter_policies_and_leaves_out_an_absent_key_store() {
+    let script = disconnecting_once();
+    handle(&script.app(), invocation(TIMEOUT)).await.unwrap();
+    let mut nameless = invocation(TIMEOUT);
+    nameless.payload = "{}".into();
+    assert!(handle(&script.app(), nameless).await.is_err());
+    let told: Vec<_> = published_forms(&script)
+        .into_iter()
+        .map(|form| {
+            let value = |wanted: &str| {
+                let entry = (1..=4).find(|n| {
+                    form.get(&format!("MessageAttributes.entry.{n}.Name"))
+                        .is_some_and(|name| name == wanted)
+                })?;
+                assert_eq!(
+                    form[&format!("MessageAttributes.entry.{entry}.Value.DataType")],
+                    "String"
+                );
+                form.get(&format!("MessageAttributes.entry.{entry}.Value.StringValue"))
+                    .cloned()
+            };
+            ["outcome", "severity", "trigger", "customKeyStoreId"].map(|name| value(name).unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["DISCONNECTING", "WARNING", "direct", ID],
+            ["DISCONNECTED", "INFO", "direct", ID],
+            ["REFUSED", "ERROR", "direct", ""],
+        ]
+    );
+}
+
+/// The last try comes just before the end, and a publish without a message ID is no publish.
+#[tokio::test(start_paused = true)]
+async fn a_publish_that_is_never_confirmed_is_tried_for_thirty_seconds() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => app::Step::Answer(200, "<PublishResponse><PublishResult/></PublishResponse>".into()),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type().as_str(),
+        "NotificationFailed"
+    );
+    let last = *script.times("Publish").last().unwrap() - begun;
+    let expected = Duration::from_secs(27);
+    assert!(
+        last >= expected && last < expected + Duration::from_millis(10),
+        "{last:?}"
+    );
+}
+
+/// Any state that this version does not know, and none at all, is not the wanted one.
+#[tokio::test(start_paused = true)]
+async fn a_state_that_nobody_knows_is_told_as_it_stands_and_breaks_the_row_of_contradictions() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0 | 1 | 3 | 4) => state("CONNECTED"),
+        (_, 2 | 5) => state("PAUSED"),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("DISCONNECTED", 1, 7)
+    );
+}
