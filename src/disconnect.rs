@@ -162,8 +162,11 @@ impl Run<'_> {
             let pause = backoff.pause();
             let is_last = !error.may_pass() || Instant::now() + pause >= act_until;
             let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
-            if (is_last || is_due) && self.is_under_way(progress).await {
-                return Ok(Answer::InvalidState);
+            if (is_last || is_due)
+                && let Some(answer) = self.answer_of_state(progress).await
+            {
+                progress.accepted.get_or_insert_with(Instant::now);
+                return Ok(answer);
             }
             if is_last {
                 return Err(error);
@@ -172,18 +175,16 @@ impl Run<'_> {
         }
     }
 
-    /// Whether KMS would reject another request, by a read that may not take long.
-    async fn is_under_way(&self, progress: &mut Progress) -> bool {
+    /// What the state says of a request that was not answered, by a read that may not take long.
+    async fn answer_of_state(&self, progress: &mut Progress) -> Option<Answer> {
         let until = share(Instant::now(), self.until, (1, 1), ATTEMPT_TIMEOUT);
-        match progress.read(self.kms, self.target, until).await {
-            Ok(KeyStore { state, .. }) => match state {
-                ConnectionState::Disconnecting | ConnectionState::Disconnected => true,
-                ConnectionState::Connected
-                | ConnectionState::Connecting
-                | ConnectionState::Failed
-                | ConnectionState::Unknown(_) => false,
-            },
-            Err(_) => false,
+        match progress.read(self.kms, self.target, until).await.ok()?.state {
+            ConnectionState::Disconnecting => Some(Answer::Accepted),
+            ConnectionState::Disconnected => Some(Answer::InvalidState),
+            ConnectionState::Connected
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Unknown(_) => None,
         }
     }
 

@@ -49,7 +49,7 @@ pub struct Invocation {
     pub deadline: Instant,
 }
 
-/// Handles one invocation. Every path through here ends in a log line and a notice.
+/// Handles one invocation. Every path through here ends in a log line, and but for `IGNORED` in a notice.
 ///
 /// # Errors
 /// [`Error`], by the outcome: Lambda tries an asynchronous event again after it.
@@ -176,7 +176,7 @@ async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progres
 }
 
 /// Runs a future to its end or to its panic, whose message it returns.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     // Unwind safe: what the future shares with us are counters and the last state read, each of
     // them whole at any await point.
     AssertUnwindSafe(future)

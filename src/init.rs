@@ -14,6 +14,7 @@ use crate::{
     disconnect::Progress,
     error::Error,
     event::{Trigger, TriggerType},
+    handler::caught,
     ids::TopicArn,
     logging,
     metrics::Metrics,
@@ -40,7 +41,8 @@ pub async fn init(lookup: impl Fn(&str) -> Option<String>, clock: fn() -> System
     };
     let sdk = aws::sdk_config(&config.region, clock).load().await;
     let app = App::new(config, &sdk);
-    let findings = self_check(&app, Instant::now() + SELF_CHECK_LIMIT).await;
+    let findings = caught(self_check(&app, Instant::now() + SELF_CHECK_LIMIT)).await;
+    let findings = findings.unwrap_or_else(|panic| vec![format!("The self-check broke off with a panic: {panic}")]);
     for finding in &findings {
         warn!("{finding}");
     }
@@ -86,10 +88,15 @@ async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Err
     if let Some(topic) = &invalid.topic {
         let sdk = aws::sdk_config(topic.region(), clock).load().await;
         let sns = sns_client(&sdk, topic);
-        let published = notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT).await;
-        if let Err(error) = published {
+        let published = caught(notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT)).await;
+        let failed = match published {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic),
+        };
+        if let Some(why) = failed {
             progress.notices_failed += 1;
-            error!("The notice of the invalid configuration could not be sent: {error}");
+            error!("The notice of the invalid configuration could not be sent: {why}");
         }
     }
     logging::metrics(&Metrics::of_run(&report, &origin, &progress));

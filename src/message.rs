@@ -2,6 +2,7 @@
 //! can be used, who asked, and what to do next. They say what was read back and nothing beyond it.
 
 use crate::{
+    aws::CallError,
     disconnect::Progress,
     event::{Trigger, TriggerType},
     kms::ConnectionState,
@@ -34,15 +35,16 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
             "KMS accepted the request to disconnect {store} or was at it already; {}.",
             last_read(state)
         ),
-        Outcome::Disconnecting(Verification::Ended(_)) => format!(
-            "{store} is not verified as disconnected. KMS accepted the request or was at it already, \
-             but the time of this run is over; {}.",
+        Outcome::Disconnecting(Verification::Ended(error)) => format!(
+            "{store} is not verified as disconnected. KMS accepted the request or was at it already, but {}; {}.",
+            unread(error.as_ref()),
             last_read(state)
         ),
         Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
         Outcome::Failed(failure) if origin.dry_run => {
             format!(
-                "dry run, nothing was changed, but a real run would not work: {failure}. Advice: {}.",
+                "dry run, nothing was changed, but the key store could not be read, so a real run could not be verified: \
+                 {failure}. Advice: {}.",
                 failure.advice()
             )
         }
@@ -52,6 +54,14 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
             last_read(state),
             failure.advice()
         ),
+    }
+}
+
+/// Why the verification ended.
+fn unread(error: Option<&CallError>) -> String {
+    match error {
+        Some(error) => format!("its state could not be read by the end ({} at last)", error.code),
+        None => "the time of this run is over".into(),
     }
 }
 
@@ -111,14 +121,18 @@ fn usable(state: Option<&ConnectionState>) -> &'static str {
     }
 }
 
-/// A request without an answer may have been carried out all the same.
+/// What became of the act, where the run failed: accepted is not undone, and a request without an answer may have
+/// been carried out all the same.
 fn not_done(progress: &Progress, store: &str) -> String {
-    let asked = progress.disconnect_calls;
-    match progress.unanswered {
-        0 => format!("{store} was not disconnected"),
-        _ => format!(
-            "it is not known whether {store} is disconnected: KMS was asked {asked} times without a usable answer"
-        ),
+    let (asked, unanswered) = (progress.disconnect_calls, progress.unanswered);
+    if progress.accepted.is_some() {
+        format!("KMS accepted a request to disconnect {store}, and that is not verified")
+    } else if unanswered == 0 {
+        format!("{store} was not disconnected")
+    } else {
+        format!(
+            "it is not known whether {store} is disconnected: of {asked} requests to KMS, {unanswered} had no usable answer"
+        )
     }
 }
 
@@ -180,8 +194,8 @@ fn next(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
             "Nothing to do yet: this run goes on reading the state and reports again.".into()
         }
         Outcome::Disconnecting(Verification::Ended(_)) => format!(
-            "Next: an asynchronous event is tried again by Lambda, after one and two minutes, and reports again; \
-             an invocation by hand you repeat yourself. To verify: {verify}."
+            "Next: an asynchronous event is tried again by Lambda, at most twice, and reports again; after that it waits \
+             in the queue of failed events. An invocation by hand you repeat yourself. To verify: {verify}."
         ),
         Outcome::Failed(_) if !origin.dry_run => format!(
             "Next: if the key store must be cut off now, do it by hand with a role that may: {}, and verify it: \

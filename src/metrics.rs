@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     disconnect::Progress,
-    outcome::Severity,
+    outcome::{Name, Severity},
     report::{Origin, Report},
 };
 
@@ -70,6 +70,7 @@ impl<'a> Metrics<'a> {
         match &self.run {
             Some(run) if run.notices_failed > 0 => run.report.severity.max(Severity::Error),
             Some(run) => run.report.severity,
+            None if self.findings.is_some_and(|findings| findings > 0) => Severity::Warning,
             None => Severity::Info,
         }
     }
@@ -82,7 +83,8 @@ impl<'a> Metrics<'a> {
         let mut dimensions = vec![Vec::new()];
         if let Some(run) = &self.run {
             dimensions.push(vec![OUTCOME.to_owned()]);
-            if run.report.custom_key_store_id.is_some() {
+            // A refused event names what it likes, and each name would be a metric of its own.
+            if run.report.custom_key_store_id.is_some() && run.report.outcome != Name::Refused {
                 dimensions.push(vec![OUTCOME.to_owned(), KEY_STORE.to_owned()]);
             }
         }

@@ -85,7 +85,7 @@ impl Origin {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
-    /// One or two sentences for a person.
+    /// A paragraph for a person.
     pub message: String,
     /// The outcome's name.
     pub outcome: Name,

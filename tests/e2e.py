@@ -315,6 +315,7 @@ def runbook(cloud, inbox):
     check("runbook, During: it disconnects", tells(shown, "DISCONNECTED"), shown)
     # The two asynchronous runs are over before the store is connected again.
     inbox.wait_for("ALREADY_DISCONNECTED", count=2)
+    until("DISCONNECTED", 20, lambda: cloud.state(PAYMENTS) == "DISCONNECTED")
     shown = run("After")
     check("runbook, After: it is DISCONNECTED at first", shown.startswith("DISCONNECTED"), shown)
     check("runbook, After: and CONNECTED in the end", cloud.state(PAYMENTS) == "CONNECTED")

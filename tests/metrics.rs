@@ -85,6 +85,7 @@ fn init_counts_the_findings_of_its_self_check() {
         (&json!(1), json!([[]]))
     );
     assert_eq!(line["Invocations"], Value::Null);
+    assert_eq!(line["level"], "WARN");
 }
 
 #[test]
@@ -132,6 +133,9 @@ fn a_disconnect_counts_its_times_and_polls_by_outcome_and_key_store() {
 #[test]
 fn a_refusal_without_a_key_store_has_no_such_dimension_and_no_times() {
     let stage = Stage::new();
+    // Nor has one with a key store that is not allowed: whoever sends it could make a metric of any name.
+    stage.error(json!({ "CustomKeyStoreId": "cks-stranger" }).to_string());
+    assert_eq!(dimensions(&last(&stage)), json!([[], ["Outcome"]]));
     stage.error("{}");
     let line = last(&stage);
     assert_eq!(
