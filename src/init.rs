@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::{
-    App, aws,
+    App,
+    aws::{self, CallError, Operation},
     config::{Config, InvalidConfiguration},
     disconnect::Progress,
     error::Error,
@@ -89,14 +90,10 @@ async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Err
         let sdk = aws::sdk_config(topic.region(), clock).load().await;
         let sns = sns_client(&sdk, topic);
         let published = caught(notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT)).await;
-        let failed = match published {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(panic) => Some(panic),
-        };
-        if let Some(why) = failed {
+        let published = published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)));
+        if let Err(error) = published {
             progress.notices_failed += 1;
-            error!("The notice of the invalid configuration could not be sent: {why}");
+            error!("The notice of the invalid configuration could not be sent: {error}");
         }
     }
     logging::metrics(&Metrics::of_run(&report, &origin, &progress));
