@@ -160,15 +160,16 @@ impl Run<'_> {
                 Err(error) => error,
             };
             let pause = backoff.pause();
-            let is_last = !error.may_pass() || Instant::now() + pause >= act_until;
+            let is_last = || !error.may_pass() || Instant::now() + pause >= act_until;
             let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
-            if (is_last || is_due)
+            if (is_last() || is_due)
                 && let Some(answer) = self.answer_of_state(progress).await
             {
                 progress.accepted.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
-            if is_last {
+            // Asked anew: the look took its time.
+            if is_last() {
                 return Err(error);
             }
             sleep(pause).await;

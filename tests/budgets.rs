@@ -239,3 +239,22 @@ async fn a_publish_that_fails_at_first_is_tried_until_it_is_taken() {
     let (ended, _) = run(&script, Duration::from_secs(900)).await;
     assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
 }
+
+/// A look at the state can take what was left for the requests: a third of the time is for what comes after them.
+#[tokio::test(start_paused = true)]
+async fn no_request_is_sent_when_there_is_no_time_left_for_its_answer() {
+    for seconds in 3..60 {
+        let script = Scripted::new(|operation, _| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => Step::Answer(500, String::new()),
+            _ => Step::Hang,
+        });
+        let begun = Instant::now();
+        let (ended, _) = run(&script, Duration::from_secs(seconds)).await;
+        assert_eq!(error_type(ended), "KmsUnavailable");
+        let asked = script.times("DisconnectCustomKeyStore");
+        let last = *asked.last().unwrap() - begun;
+        assert!(last < Duration::from_secs(seconds) * 2 / 3, "{last:?} of {seconds} s");
+        assert_eq!(script.notices().pop().unwrap()["disconnectCalls"], asked.len());
+    }
+}
