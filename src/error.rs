@@ -6,6 +6,7 @@ use crate::{
     aws::CallError,
     config::InvalidConfiguration,
     outcome::{Failure, Refusal},
+    text,
 };
 
 /// Why Init or an invocation failed: one variant a stage of the path, the cause kept as its source.
@@ -66,7 +67,7 @@ impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         Self {
             error_type: error.error_type().as_str().into(),
-            error_message: error.to_string(),
+            error_message: text::visible(error.to_string()),
         }
     }
 }

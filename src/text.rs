@@ -42,19 +42,21 @@ pub fn cut(value: &str, limit: usize) -> String {
     }
 }
 
-/// Escapes in a JSON document what a reader does not see but a viewer obeys: the JSON writer leaves C1 controls,
-/// line and paragraph separators, zero-width characters and marks that turn the writing direction as they are.
-/// What is not ASCII stands in strings alone there, so the document still says the same.
+/// Escapes what a reader does not see but a viewer obeys, as JSON does: its writer leaves C1 controls, line and
+/// paragraph separators, zero-width characters, tags and marks that turn the writing direction as they are. What is
+/// not ASCII stands in strings alone in a JSON document, so it still says the same.
 #[must_use]
-pub fn visible(json: String) -> String {
-    if json.bytes().all(|byte| byte < 0x7f) || !json.chars().any(is_hidden) {
-        return json;
+pub fn visible(text: String) -> String {
+    if text.bytes().all(|byte| byte < 0x7f) || !text.chars().any(is_hidden) {
+        return text;
     }
-    let mut shown = String::with_capacity(json.len() + 64);
-    for c in json.chars() {
+    let mut shown = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
         if is_hidden(c) {
-            let escape = format!("\\u{:04x}", u32::from(c));
-            shown.push_str(&escape);
+            // Two of them beyond the first plane (<https://www.rfc-editor.org/rfc/rfc8259#section-7>).
+            let mut units = [0; 2];
+            let units = c.encode_utf16(&mut units).iter();
+            shown.extend(units.map(|unit| format!("\\u{unit:04x}")));
         } else {
             shown.push(c);
         }
@@ -62,8 +64,9 @@ pub fn visible(json: String) -> String {
     shown
 }
 
-/// Controls beyond ASCII, and the format characters of Unicode's first plane: four digits hold each of them
-/// (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>).
+/// Controls beyond ASCII and Unicode's format characters
+/// (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>), the tags among them, which spell out ASCII
+/// that nobody sees.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -76,6 +79,7 @@ fn is_hidden(c: char) -> bool {
             | '\u{2060}'..='\u{206f}'
             | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
     )
 }
 
@@ -112,10 +116,13 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_escaped_and_the_document_says_the_same() {
-        let hostile = "a\u{202e}b\u{2028}c\u{85}d\u{200b}e\u{7f}f é 🔒 </script>";
+        let hostile = "a\u{202e}b\u{2028}c\u{85}d\u{200b}e\u{7f}f\u{e0041} é 🔒 </script>";
         let document = serde_json::to_string(hostile).unwrap();
         let shown = visible(document.clone());
-        assert_eq!(shown, r#""a\u202eb\u2028c\u0085d\u200be\u007ff é 🔒 </script>""#);
+        assert_eq!(
+            shown,
+            r#""a\u202eb\u2028c\u0085d\u200be\u007ff\udb40\udc41 é 🔒 </script>""#
+        );
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
         assert_eq!(visible("{\"a\": \"é\"}".into()), "{\"a\": \"é\"}");
     }

@@ -14,6 +14,7 @@ mod support;
 
 use disconnect_custom_key_store::schema;
 use emulator::{
+    fault::{Fault, Times},
     kms::KeyStore,
     runtime_api::{Delivery, Reported},
 };
@@ -30,6 +31,7 @@ const TEXTS: &[&str] = &[
     "outcome=\"DISCONNECTED\" %s %n ${jndi:ldap://x} {{7*7}}",
     "=cmd|' /C calc'!A0",
     "\u{feff}\u{200b}zero\u{200b}width\u{0}nul",
+    "\u{e0001}\u{e0068}\u{e0069}tags",
     "🔒é漢字",
 ];
 
@@ -102,6 +104,19 @@ fn what_was_written_is_what_is_told_though_escaped() {
         assert_eq!(stage.notices().pop().unwrap()["reason"], reason);
         assert_eq!(stage.function.summaries().pop().unwrap()["reason"], reason);
     }
+}
+
+#[test]
+fn what_kms_writes_hides_nothing_in_the_error_that_lambda_shows() {
+    let stage = Stage::new();
+    let refusal = "{\"__type\":\"AccessDeniedException\",\"message\":\"not\u{202e}allowed\u{e0041}\"}";
+    let refused = Fault::Raw(400, refusal);
+    stage.emulator.fault("DisconnectCustomKeyStore", refused, Times::Always);
+    let Reported::Error(error) = stage.invoke(&json!({ "CustomKeyStoreId": ID })) else {
+        panic!("it is denied");
+    };
+    let shown = error["errorMessage"].as_str().unwrap();
+    assert!(shown.contains(r"not\u202eallowed\udb40\udc41"), "{shown}");
 }
 
 #[test]

@@ -135,7 +135,9 @@ pub fn are_fit(emulator: &Emulator, function: &Function) {
 
 /// Controls, and what a viewer obeys and a reader does not see.
 fn is_hidden(c: char) -> bool {
-    c.is_control() || "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202d}\u{202e}\u{2066}\u{feff}".contains(c)
+    c.is_control()
+        || "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202d}\u{202e}\u{2066}\u{feff}".contains(c)
+        || ('\u{e0000}'..='\u{e007f}').contains(&c)
 }
 
 impl Drop for Stage {
