@@ -15,6 +15,7 @@ use disconnect_custom_key_store::{
     event::{self, Asks, Event, TriggerType},
     ids::Place,
 };
+use serde_json::{Value, json};
 
 const ID: &str = "cks-1234567890abcdef0";
 const OTHER: &str = "cks-9876543210fedcba9";
@@ -383,6 +384,58 @@ fn an_alarm_without_a_key_store_is_told_to_use_a_rule_with_a_constant_input() {
             matches!(read(input).asks, Asks::Disconnect { .. }),
             "what is shown works: {input}"
         );
+    }
+}
+
+#[test]
+fn why_and_by_whom_is_told_of_a_request_and_of_one_that_is_refused() {
+    for (force, refused) in [("", false), (r#", "Force": true"#, true)] {
+        let event = read(&format!(
+            r#"{{"CustomKeyStoreId": "{ID}", "Reason": "drill", "RequestedBy": "alice"{force}}}"#
+        ));
+        assert_eq!(matches!(event.asks, Asks::Refused { .. }), refused);
+        assert_eq!(event.reason.as_deref(), Some("drill"));
+        assert_eq!(event.requested_by.as_deref(), Some("alice"));
+    }
+}
+
+#[test]
+fn an_empty_reason_or_requester_is_none() {
+    let event = read(&format!(
+        r#"{{"CustomKeyStoreId": "{ID}", "Reason": "", "RequestedBy": ""}}"#
+    ));
+    assert!(matches!(event.asks, Asks::Disconnect { .. }));
+    assert_eq!((event.reason, event.requested_by), (None, None));
+}
+
+#[test]
+fn an_envelope_of_eventbridge_has_a_source_and_a_detail_type() {
+    for only in ["source", "detail-type"] {
+        let event = read(&format!(r#"{{"CustomKeyStoreId": "{ID}", "{only}": "com.example"}}"#));
+        assert_eq!(event.trigger.kind, Direct, "{only}");
+        let Asks::Refused { error, .. } = event.asks else {
+            panic!("the field is unknown in a direct payload");
+        };
+        assert!(
+            error.wrong.contains(&format!("the field \"{only}\" is unknown")),
+            "{}",
+            error.wrong
+        );
+    }
+}
+
+#[test]
+fn an_alarm_in_an_sns_message_has_a_name_and_a_state() {
+    for only in ["AlarmName", "NewStateValue"] {
+        let mut event: Value = serde_json::from_str(&files()["sns-direct"]).unwrap();
+        let message = json!({ "CustomKeyStoreId": ID, only: "ALARM" });
+        event["Records"][0]["Sns"]["Message"] = message.to_string().into();
+        let event = read(&event.to_string());
+        assert_eq!(event.trigger.kind, Direct, "{only}");
+        let Asks::Refused { error, .. } = event.asks else {
+            panic!("the field is unknown in a direct payload");
+        };
+        assert!(error.wrong.contains(only), "{}", error.wrong);
     }
 }
 

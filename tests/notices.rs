@@ -190,6 +190,19 @@ fn failed_for_good() {
 }
 
 #[test]
+fn a_subject_that_would_be_too_long_is_cut_to_the_99_characters_that_sns_takes() {
+    let mut store = progress("AWS_CLOUDHSM", ConnectionState::Disconnected, 1);
+    if let Some(store) = &mut store.key_store {
+        store.name = Some("é".repeat(256));
+    }
+    let subject = notice::subject(&Report::new(&by_hand(), &store, &Outcome::Disconnected));
+    assert_eq!(subject.len(), 99);
+    let (told, rest) = subject.split_once('(').unwrap();
+    assert_eq!(told, "INFO: DISCONNECTED: cks-1234567890abcdef0 ");
+    assert_eq!(rest, format!("{}...", "?".repeat(99 - told.len() - 4)));
+}
+
+#[test]
 fn ignored_is_only_logged() {
     let outcome = Outcome::Ignored("the alarm is OK, and only ALARM is acted on".into());
     assert!(!outcome.is_published());

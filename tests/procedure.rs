@@ -264,6 +264,18 @@ async fn a_reconnected_store_that_kms_will_not_disconnect_again_is_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reconnected_store_is_asked_for_until_kms_is_not_too_busy_to_disconnect_it_again() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 1) => kms_error("ThrottlingException"),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0..6) => state("CONNECTED"),
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(told(scripted(&script).await), ("DISCONNECTED", 3, 7));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_stays_connected_is_never_said_to_be_unusable() {
     let script = Scripted::new(|operation, _| match operation {
         "Publish" => published(),
