@@ -204,7 +204,7 @@ def without_saved_queries():
 
 def deploy(cloud, alarm_topic):
     parameters = {
-        "AllowedKeyStoreIds": f"{PAYMENTS},{ARCHIVE}",
+        "AllowedKeyStoreIds": f"{PAYMENTS} , {ARCHIVE}",
         "AlarmNamePrefix": PREFIX,
         "AlarmTopicArn": alarm_topic,
         "CustomEventSource": SOURCE,
@@ -341,6 +341,9 @@ def operator(cloud):
     rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
     named = {row[1] for row in rows if row[0] == "KeyStoreDisconnect"}
     check("the dashboard's metrics are written", named and named <= set(written), (named, set(written)))
+    queues = {row[3] for row in rows if row[0] == "AWS/SQS"}
+    watched = {a["Dimensions"][0]["Value"] for a in alarms if a["Namespace"] == "AWS/SQS"}
+    check("the dashboard shows each queue that has an alarm", queues == watched and len(queues) == 3, (queues, watched))
     check("nothing in the dashboard is left to fill in", "${" not in json.dumps(body))
 
 
@@ -399,6 +402,13 @@ def rules(cloud):
         text = json.dumps(event(stem))
         matching = sum(events.test_event_pattern(EventPattern=pattern, Event=text)["Result"] for pattern in patterns)
         check(f"rules that match {stem}: {expected}", matching == expected, matching)
+    for key_store, expected in {PAYMENTS: 1, ARCHIVE: 1, "cks-11111111111111111": 0}.items():
+        connect = event("cloudtrail-connect")
+        connect["detail"]["requestParameters"]["customKeyStoreId"] = key_store
+        matching = sum(
+            events.test_event_pattern(EventPattern=pattern, Event=json.dumps(connect))["Result"] for pattern in patterns
+        )
+        check(f"rules that match a connect of {key_store}: {expected}", matching == expected, matching)
 
 
 def refusals(cloud, outputs, inbox):
