@@ -41,6 +41,8 @@ const RESTED: usize = 50;
 
 const COLD: usize = 20;
 const WARM: usize = 200;
+/// Warm invocations of one peer before it is the other's turn: after each turn it finds the caches full of the other.
+const TURN: usize = 10;
 /// Under a quota or with a slow network, where everything takes longer.
 const COLD_SLOW: usize = 7;
 const WARM_SLOW: usize = 30;
@@ -283,9 +285,11 @@ impl Bench {
         let mut running: Vec<_> = functions
             .map(|(peer, figures)| (self.initialised(peer, conditions.quota), figures))
             .collect();
-        for _ in 0..conditions.warm {
+        for _ in 0..conditions.warm / TURN {
             for ((_, runtime_api), figures) in &mut running {
-                figures.whole.add(self.invoke(runtime_api, Duration::ZERO).1);
+                for _ in 0..TURN {
+                    figures.whole.add(self.invoke(runtime_api, Duration::ZERO).1);
+                }
             }
         }
         for _ in 0..RESTED.min(conditions.warm) {

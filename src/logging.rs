@@ -23,9 +23,9 @@ use tracing_subscriber::{
 
 use crate::{metrics::Metrics, outcome::Severity, report::Report, text};
 
-/// The field of the summary line that holds the report, which the line takes apart again.
+/// The field that holds a whole line as a JSON object: the summary, flat.
 const REPORT: &str = "report";
-/// The field of the metrics' line that holds them. CloudWatch finds them by the nested member `_aws`.
+/// The same for the metrics, which CloudWatch finds by the nested member `_aws`.
 const METRICS: &str = "metrics";
 
 /// How lines are written.
@@ -82,12 +82,22 @@ fn filter(level: LevelFilter) -> Targets {
 
 /// Writes the summary line of an invocation: the report's fields, flat, at the outcome's level.
 pub(crate) fn summary(report: &Report) {
-    let fields = report.to_json();
+    let fields = flat(report);
     match report.severity {
         Severity::Info => tracing::info!(report = fields),
         Severity::Warning => tracing::warn!(report = fields),
         Severity::Error | Severity::Critical => tracing::error!(report = fields),
     }
+}
+
+/// The report as one JSON object in which nothing is nested.
+fn flat(report: &Report) -> String {
+    let mut fields = Fields::default();
+    match serde_json::to_value(report) {
+        Ok(Value::Object(members)) => members.into_iter().for_each(|(name, value)| fields.add(name, value)),
+        Ok(_) | Err(_) => fields.add("message".into(), report.message.as_str().into()),
+    }
+    Value::Object(fields.named).to_string()
 }
 
 /// Writes the line of the metrics, as JSON whatever the format is: CloudWatch reads no other. It has the level of
@@ -123,7 +133,7 @@ where
             .unwrap_or_default();
         let level = *event.metadata().level();
         let line = if self.json || event.metadata().fields().field(METRICS).is_some() {
-            fields.json(timestamp, level).to_string()
+            fields.json(&timestamp, level)
         } else {
             fields.text(&timestamp, level)
         };
@@ -131,50 +141,47 @@ where
     }
 }
 
-/// The fields of an event, in alphabetical order, nothing nested.
+/// The fields of an event.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields {
+    /// By name, nothing nested.
+    named: Map<String, Value>,
+    /// As a JSON object, where that is what the event gave.
+    object: Option<String>,
+}
 
 impl Fields {
-    fn json(mut self, timestamp: String, level: Level) -> Value {
-        self.0.insert("timestamp".into(), timestamp.into());
-        self.0.insert("level".into(), level.as_str().into());
-        Value::Object(self.0)
+    /// `{"timestamp":…,"level":…,` and the fields.
+    fn json(self, timestamp: &str, level: Level) -> String {
+        let object = self.object.unwrap_or_else(|| Value::Object(self.named).to_string());
+        let members = object.strip_prefix('{').unwrap_or(&object);
+        format!(r#"{{"timestamp":"{timestamp}","level":"{level}",{members}"#)
     }
 
     /// `TIME LEVEL message name=value …`, each value as JSON, which keeps it on the line.
     fn text(mut self, timestamp: &str, level: Level) -> String {
-        let message = self.0.remove("message").unwrap_or_default();
+        let object = self.object.as_deref().map(serde_json::from_str);
+        if let Some(Ok(Value::Object(members))) = object {
+            self.named.extend(members);
+        }
+        let message = self.named.remove("message").unwrap_or_default();
         let mut line = format!("{timestamp} {level} {message}");
-        for (name, value) in &self.0 {
+        for (name, value) in &self.named {
             line = format!("{line} {name}={value}");
         }
         line
     }
 
-    fn add(&mut self, name: &str, value: Value) {
+    /// Adds a value, and what is nested in it under `name.inner`.
+    fn add(&mut self, name: String, value: Value) {
         match value {
             Value::Object(nested) => {
                 for (inner, value) in nested {
-                    self.add(&format!("{name}.{inner}"), value);
+                    self.add(format!("{name}.{inner}"), value);
                 }
             }
             flat => {
-                self.0.insert(name.to_owned(), flat);
-            }
-        }
-    }
-
-    fn add_metrics(&mut self, metrics: &str) {
-        if let Ok(Value::Object(members)) = serde_json::from_str(metrics) {
-            self.0.extend(members);
-        }
-    }
-
-    fn add_report(&mut self, report: &str) {
-        if let Ok(Value::Object(fields)) = serde_json::from_str(report) {
-            for (name, value) in fields {
-                self.add(&name, value);
+                self.named.insert(name, flat);
             }
         }
     }
@@ -183,25 +190,24 @@ impl Fields {
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            REPORT => self.add_report(value),
-            METRICS => self.add_metrics(value),
-            name => self.add(name, value.into()),
+            REPORT | METRICS => self.object = Some(value.to_owned()),
+            name => self.add(name.to_owned(), value.into()),
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field.name(), value.into());
+        self.add(field.name().to_owned(), value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field.name(), value.into());
+        self.add(field.name().to_owned(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field.name(), value.into());
+        self.add(field.name().to_owned(), value.into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field.name(), format!("{value:?}").into());
+        self.add(field.name().to_owned(), format!("{value:?}").into());
     }
 }

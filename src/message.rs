@@ -234,6 +234,6 @@ const CLOCK: &str = "A clock runs: after seven days without their key, RDS datab
 
 fn capitalised(text: &str) -> String {
     let mut rest = text.chars();
-    rest.next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+    let first = rest.next().into_iter().flat_map(char::to_uppercase).collect::<String>();
+    first + rest.as_str()
 }

@@ -92,7 +92,8 @@ impl<'a> Metrics<'a> {
         Emf::all_validations(NAMESPACE.to_owned(), dimensions)
             .format(self, &mut line)
             .map_err(|error| error.to_string())?;
-        String::from_utf8(line).map_err(|error| error.to_string())
+        let line = str::from_utf8(&line).map_err(|error| error.to_string())?;
+        Ok(line.trim_end().to_owned())
     }
 }
 

@@ -440,11 +440,14 @@ impl World {
     }
 
     fn admit(&mut self, operation: &str) -> Result<(), Refused> {
+        if !self.throttle {
+            return Ok(());
+        }
         let now = Instant::now();
         self.recent
             .retain(|(at, _)| now.duration_since(*at) < Duration::from_secs(1));
         let within = self.recent.iter().filter(|(_, other)| other == operation).count();
-        if self.throttle && within >= REQUESTS_PER_SECOND {
+        if within >= REQUESTS_PER_SECOND {
             return Err(Refused::kms("ThrottlingException", "Rate exceeded"));
         }
         self.recent.push_back((now, operation.to_owned()));

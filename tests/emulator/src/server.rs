@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::{
@@ -56,21 +56,18 @@ pub struct Asked {
     pub method: String,
     /// The path.
     pub path: String,
-    /// Header names in lower case, and values.
-    pub headers: Vec<(String, String)>,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// The key exchange of the connection's TLS, such as `X25519MLKEM768`.
     pub key_exchange: Option<String>,
 }
 
 impl Asked {
-    /// The value of a header, by its name in lower case.
+    /// The value of a header, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(header, _)| header == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
@@ -235,12 +232,8 @@ where
     let asked = Asked {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect(),
-        body: body.to_vec(),
+        headers: parts.headers,
+        body,
         key_exchange,
     };
     match handler(asked).await {
