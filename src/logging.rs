@@ -8,7 +8,7 @@
 use std::{fmt, time::SystemTime};
 
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -82,7 +82,7 @@ fn filter(level: LevelFilter) -> Targets {
 
 /// Writes the summary line of an invocation: the report's fields, flat, at the outcome's level.
 pub(crate) fn summary(report: &Report) {
-    let fields = flat(report);
+    let fields = flat(report).unwrap_or_else(|_| json!({ "message": report.message }).to_string());
     match report.severity {
         Severity::Info => tracing::info!(report = fields),
         Severity::Warning => tracing::warn!(report = fields),
@@ -91,13 +91,12 @@ pub(crate) fn summary(report: &Report) {
 }
 
 /// The report as one JSON object in which nothing is nested.
-fn flat(report: &Report) -> String {
+fn flat(report: &Report) -> serde_json::Result<String> {
     let mut fields = Fields::default();
-    match serde_json::to_value(report) {
-        Ok(Value::Object(members)) => members.into_iter().for_each(|(name, value)| fields.add(name, value)),
-        Ok(_) | Err(_) => fields.add("message".into(), report.message.as_str().into()),
+    if let Value::Object(members) = serde_json::to_value(report)? {
+        members.into_iter().for_each(|(name, value)| fields.add(name, value));
     }
-    Value::Object(fields.named).to_string()
+    serde_json::to_string(&fields.named)
 }
 
 /// Writes the line of the metrics, as JSON whatever the format is: CloudWatch reads no other. It has the level of

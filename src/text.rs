@@ -47,7 +47,7 @@ pub fn cut(value: &str, limit: usize) -> String {
 /// not ASCII stands in strings alone in a JSON document, so it still says the same.
 #[must_use]
 pub fn visible(text: String) -> String {
-    if text.bytes().all(|byte| byte < 0x7f) || !text.chars().any(is_hidden) {
+    if (text.is_ascii() && !text.contains('\u{7f}')) || !text.chars().any(is_hidden) {
         return text;
     }
     let mut shown = String::with_capacity(text.len() + 64);
