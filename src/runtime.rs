@@ -5,11 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{Request, header::CONTENT_TYPE};
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer};
 use lambda_runtime_api_client::{BoxError, Client, body::Body};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
     App,
+    error::ErrorType,
     handler::{Invocation, handle},
+    report::Report,
 };
 
 /// The time that an invocation is taken to have when its deadline lies in the past. Lambda delivers
@@ -24,10 +27,12 @@ const ASSUMED: Duration = Duration::from_secs(10);
 /// # Panics
 /// The runtime panics without the `AWS_LAMBDA_FUNCTION_*` variables, which Lambda sets.
 pub async fn run(app: &App, clock: fn() -> SystemTime) -> Result<(), BoxError> {
-    let handler = service_fn(async |event: LambdaEvent<String>| {
-        let result = handle(app, invocation(event, clock())).await;
-        result.map_err(Diagnostic::from)
-    });
+    let handler = service_fn(
+        async |event: LambdaEvent<String>| match handle(app, invocation(event, clock())).await {
+            Ok(report) => response(&report),
+            Err(error) => Err(error.into()),
+        },
+    );
     Runtime::new(handler)
         .layer(MapRequestLayer::new(payload_as_text))
         .run()
@@ -42,6 +47,14 @@ fn payload_as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
     let text = String::from_utf8_lossy(&invocation.body);
     invocation.body = serde_json::Value::from(text).to_string().into();
     invocation
+}
+
+/// The report as [`Report::to_json`] writes it, in which nothing is hidden from a terminal.
+fn response(report: &Report) -> Result<Box<RawValue>, Diagnostic> {
+    RawValue::from_string(report.to_json()).map_err(|wrong| Diagnostic {
+        error_type: ErrorType::InternalError.as_str().into(),
+        error_message: format!("{} The report is no JSON: {wrong}", report.message),
+    })
 }
 
 fn invocation(event: LambdaEvent<String>, now: SystemTime) -> Invocation {

@@ -64,22 +64,30 @@ pub fn visible(text: String) -> String {
     shown
 }
 
-/// Controls beyond ASCII and Unicode's format characters
-/// (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>), the tags among them, which spell out ASCII
-/// that nobody sees.
+/// Controls beyond ASCII, line and paragraph separators, and what is displayed as nothing: `Default_Ignorable_Code_Point`
+/// of Unicode 17 (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>). Marks that turn the writing
+/// direction are among them, and tags and variation selectors, which can spell out a text that nobody sees.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,
         '\u{7f}'..='\u{9f}'
             | '\u{ad}'
+            | '\u{34f}'
             | '\u{61c}'
-            | '\u{180e}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -112,6 +120,35 @@ mod tests {
     fn a_cut_text_says_how_much_is_missing() {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "abc… (1 more characters cut)");
+    }
+
+    #[test]
+    fn every_range_of_hidden_characters_is_escaped_to_its_ends_and_nothing_beside_them() {
+        const HIDDEN: &[(u32, u32)] = &[
+            (0x7f, 0x9f),
+            (0xad, 0xad),
+            (0x34f, 0x34f),
+            (0x61c, 0x61c),
+            (0x115f, 0x1160),
+            (0x17b4, 0x17b5),
+            (0x180b, 0x180f),
+            (0x200b, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x206f),
+            (0x3164, 0x3164),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xffa0, 0xffa0),
+            (0xfff0, 0xfffb),
+            (0x1bca0, 0x1bca3),
+            (0x1d173, 0x1d17a),
+            (0xe0000, 0xe0fff),
+        ];
+        for c in (0x20..=0x0010_ffff).filter_map(char::from_u32) {
+            let point = u32::from(c);
+            let hidden = HIDDEN.iter().any(|(from, to)| (*from..=*to).contains(&point));
+            assert_eq!(visible(c.into()) != String::from(c), hidden, "U+{point:04X}");
+        }
     }
 
     #[test]

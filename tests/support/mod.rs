@@ -109,6 +109,10 @@ impl Stage {
     #[track_caller]
     pub fn is_fit(&self) {
         are_fit(&self.emulator, &self.function);
+        for body in self.runtime_api.posted() {
+            assert!(!body.contains(SECRET), "a secret is in {body}");
+            assert!(!body.chars().any(is_hidden), "something hidden is in {body:?}");
+        }
     }
 }
 
@@ -120,6 +124,10 @@ pub fn are_fit(emulator: &Emulator, function: &Function) {
     for line in function.lines() {
         assert!(!line.contains(SECRET), "a secret is in the log line {line}");
         assert!(!line.chars().any(is_hidden), "something hidden is in {line:?}");
+        assert!(
+            !line.starts_with('{') || serde_json::from_str::<Value>(&line).is_ok(),
+            "{line:?} is not JSON"
+        );
     }
     for message in emulator.published() {
         let Message { body, subject, .. } = message;

@@ -59,6 +59,7 @@ pub struct RuntimeApi {
     deliveries: queue::UnboundedSender<Delivery>,
     reports: Mutex<Receiver<Reported>>,
     asked: Mutex<Receiver<Instant>>,
+    posted: Arc<Mutex<Vec<String>>>,
 }
 
 impl RuntimeApi {
@@ -68,10 +69,15 @@ impl RuntimeApi {
         let (report, reports) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
         let waiting = Arc::new(AsyncMutex::new(waiting));
+        let posted = Arc::<Mutex<Vec<_>>>::default();
+        let keep = Arc::clone(&posted);
         let server = Server::start(0, None, move |asked| {
             let (waiting, report) = (Arc::clone(&waiting), report.clone());
             if asked.path.ends_with("/next") {
                 let _ = ask.send(Instant::now());
+            } else {
+                let body = String::from_utf8_lossy(&asked.body).into_owned();
+                keep.lock().unwrap_or_else(PoisonError::into_inner).push(body);
             }
             async move { handle(&asked, &waiting, &report).await }
         })?;
@@ -80,7 +86,13 @@ impl RuntimeApi {
             deliveries,
             reports: Mutex::new(reports),
             asked: Mutex::new(asked),
+            posted,
         })
+    }
+
+    /// The bodies of all reports so far, as they came.
+    pub fn posted(&self) -> Vec<String> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the function asks for the next invocation, and gives the moment at which it did. The first
