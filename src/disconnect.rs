@@ -152,6 +152,7 @@ impl Run<'_> {
     /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out.
     async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
+        let last_ask = last_try(Instant::now(), act_until);
         let mut backoff = Backoff::new(ASKS);
         loop {
             let error = match progress.ask(self.kms, self.target, act_until).await {
@@ -160,16 +161,16 @@ impl Run<'_> {
                 Err(error) => error,
             };
             let pause = backoff.pause();
-            let is_last = || !error.may_pass() || Instant::now() + pause >= act_until;
+            let is_last = !error.may_pass() || Instant::now() + pause > last_ask;
             let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
-            if (is_last() || is_due)
+            if (is_last || is_due)
                 && let Some(answer) = self.answer_of_state(progress).await
             {
                 progress.accepted.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
-            // Asked anew: the look took its time.
-            if is_last() {
+            // The look may have taken what time was left.
+            if is_last || Instant::now() + pause > last_ask {
                 return Err(error);
             }
             sleep(pause).await;
