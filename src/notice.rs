@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{DefaultHasher, Hash, Hasher as _},
     time::Duration,
 };
 
@@ -133,20 +133,20 @@ fn group(report: &Report) -> String {
 }
 
 /// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
-/// times is one notice. Init has no request ID; what it tells stands in for one, so that Lambda's retries of one faulty
-/// configuration are one notice, and the next fault another. At most 128 characters.
+/// times is one notice. Init has no request ID; what it tells and where stand in for one, so that Lambda's retries of
+/// one faulty configuration are one notice, and the next fault or the next Region another. At most 128 characters.
 #[must_use]
 pub fn deduplication_id(report: &Report) -> String {
     let request = match &report.request_id {
         Some(id) => ascii(id, 80).replace(' ', "-"),
-        None => format!("init-{:016x}", hash(&report.message)),
+        None => format!("init-{:016x}", hash((&report.region, &report.message))),
     };
     let stage = if report.is_final { "final" } else { "early" };
     format!("{request}-{}-{stage}", report.outcome.as_str())
 }
 
-fn hash(text: &str) -> u64 {
+fn hash(told: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    told.hash(&mut hasher);
     hasher.finish()
 }
