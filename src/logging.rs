@@ -24,9 +24,9 @@ use tracing_subscriber::{
 use crate::{metrics::Metrics, outcome::Severity, report::Report, text};
 
 /// The field that holds a whole line as a JSON object: the summary, flat.
-const REPORT: &str = "report";
+const REPORT: &str = "report.json";
 /// The same for the metrics, which CloudWatch finds by the nested member `_aws`.
-const METRICS: &str = "metrics";
+const METRICS: &str = "metrics.json";
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +84,9 @@ fn filter(level: LevelFilter) -> Targets {
 pub(crate) fn summary(report: &Report) {
     let fields = flat(report).unwrap_or_else(|_| json!({ "message": report.message }).to_string());
     match report.severity {
-        Severity::Info => tracing::info!(report = fields),
-        Severity::Warning => tracing::warn!(report = fields),
-        Severity::Error | Severity::Critical => tracing::error!(report = fields),
+        Severity::Info => tracing::info!(report.json = fields),
+        Severity::Warning => tracing::warn!(report.json = fields),
+        Severity::Error | Severity::Critical => tracing::error!(report.json = fields),
     }
 }
 
@@ -107,9 +107,9 @@ pub(crate) fn metrics(metrics: &Metrics<'_>) {
         Err(wrong) => return tracing::error!("The metrics could not be written: {wrong}"),
     };
     match metrics.severity() {
-        Severity::Info => tracing::info!(metrics = line),
-        Severity::Warning => tracing::warn!(metrics = line),
-        Severity::Error | Severity::Critical => tracing::error!(metrics = line),
+        Severity::Info => tracing::info!(metrics.json = line),
+        Severity::Warning => tracing::warn!(metrics.json = line),
+        Severity::Error | Severity::Critical => tracing::error!(metrics.json = line),
     }
 }
 
@@ -150,11 +150,14 @@ struct Fields {
 }
 
 impl Fields {
-    /// `{"timestamp":…,"level":…,` and the fields.
-    fn json(self, timestamp: &str, level: Level) -> String {
-        let object = self.object.unwrap_or_else(|| Value::Object(self.named).to_string());
-        let members = object.strip_prefix('{').unwrap_or(&object);
-        format!(r#"{{"timestamp":"{timestamp}","level":"{level}",{members}"#)
+    /// The fields, with the time and the level.
+    fn json(mut self, timestamp: &str, level: Level) -> String {
+        if let Some(members) = self.object.as_deref().and_then(|object| object.strip_prefix('{')) {
+            return format!(r#"{{"timestamp":"{timestamp}","level":"{level}",{members}"#);
+        }
+        self.named.insert("timestamp".into(), timestamp.into());
+        self.named.insert("level".into(), level.as_str().into());
+        Value::Object(self.named).to_string()
     }
 
     /// `TIME LEVEL message name=value …`, each value as JSON, which keeps it on the line.
