@@ -335,7 +335,7 @@ fn processor(function: &Function) -> f64 {
 
 fn print_main(bench: &Bench, figures: &[Figures]) {
     println!(
-        "\nMedian milliseconds, and in brackets where nine of ten lie: {COLD} cold starts, {WARM} warm invocations, in turn.\n"
+        "\nMedian milliseconds, and in brackets where nine of ten lie: {COLD} cold starts and {RESTED} later events by turns, {WARM} warm invocations in turns of {TURN}.\n"
     );
     println!(
         "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole warm invocation | peak memory |"

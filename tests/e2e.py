@@ -202,8 +202,9 @@ def without_saved_queries():
     return local
 
 
-def deploy(cloud, alarm_topic):
-    parameters = {
+def everything(cloud, alarm_topic):
+    """The parameters that turn everything on."""
+    return {
         "AllowedKeyStoreIds": f"{PAYMENTS} , {ARCHIVE}",
         "AlarmNamePrefix": PREFIX,
         "AlarmTopicArn": alarm_topic,
@@ -216,12 +217,16 @@ def deploy(cloud, alarm_topic):
         "Dashboard": "true",
         "KmsEndpointUrl": cloud.kms_url,
     }
+
+
+def deploy(cloud, stack_name, parameters):
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
     template = ["--template-file", str(without_saved_queries()), "--config-file", str(ROOT / "samconfig.toml")]
-    command = ["sam", "deploy", *template, "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides", *overrides]
+    how = ["--stack-name", stack_name, "--no-confirm-changeset", "--no-progressbar"]
+    command = ["sam", "deploy", *template, *how, "--parameter-overrides", *overrides]
     done = subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
-    check("sam deploy", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
-    stack = cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    check(f"sam deploy of {stack_name}", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
+    stack = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
@@ -464,13 +469,39 @@ def permissions(cloud):
     check("the role grants what was called, no more and no less", granted - platform == seen, (granted, seen))
 
 
+def any_key_store(cloud):
+    """Where any key store is allowed, nothing is taken for the name of one. There is no schedule here either."""
+    parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url}
+    outputs = deploy(cloud, f"{STACK}-any", parameters)
+    (report,) = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))[:1]
+    check("any key store: dry run", (report["outcome"], report["customKeyStoreId"]) == ("DRY_RUN", ARCHIVE), report)
+    named = [name for name in ("DryRunCommand", "BreakGlassCommand") if '"CustomKeyStoreId":"KEY_STORE_ID"' in outputs[name]]
+    check("any key store: both commands leave its ID to fill in", len(named) == 2, outputs)
+    events = cloud.client("events")
+    pattern = events.describe_rule(Name=outputs["ReconnectRuleName"])["EventPattern"]
+    connect = event("cloudtrail-connect")
+    connect["detail"]["requestParameters"]["customKeyStoreId"] = "cks-11111111111111111"
+    matches = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(connect))["Result"]
+    check("any key store: the reconnect guard minds each", matches, pattern)
+    check("no schedule: no queue for it", "UndeliveredScheduledQueueUrl" not in outputs, outputs)
+    cloudwatch = cloud.client("cloudwatch")
+    (name,) = [
+        entry["DashboardName"]
+        for entry in cloudwatch.list_dashboards()["DashboardEntries"]
+        if entry["DashboardName"].startswith(f"{STACK}-any")
+    ]
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
+    rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
+    check("no schedule: two queues in the dashboard", len([row for row in rows if row[0] == "AWS/SQS"]) == 2, rows)
+
+
 def main():
     emulator, ministack = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         cloud = Cloud(emulator, ministack, pathlib.Path(folder))
         try:
             alarm_topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
-            outputs = deploy(cloud, alarm_topic)
+            outputs = deploy(cloud, STACK, everything(cloud, alarm_topic))
             inbox = Inbox(cloud, outputs["TopicArn"], "inbox")
             selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
             by_hand(cloud, outputs, inbox, selected)
@@ -481,6 +512,7 @@ def main():
             refusals(cloud, outputs, inbox)
             schedule(cloud, inbox)
             permissions(cloud)
+            any_key_store(cloud)
         finally:
             cloud.stop()
             if os.environ.get("KEEP_LOGS"):
