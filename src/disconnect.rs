@@ -161,7 +161,8 @@ impl Run<'_> {
                 Err(error) => error,
             };
             let pause = backoff.pause();
-            let is_last = !error.may_pass() || Instant::now() + pause > last_ask;
+            let is_late = || Instant::now() + pause > last_ask;
+            let is_last = !error.may_pass() || is_late();
             let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
             if (is_last || is_due)
                 && let Some(answer) = self.answer_of_state(progress).await
@@ -170,7 +171,7 @@ impl Run<'_> {
                 return Ok(answer);
             }
             // The look may have taken what time was left.
-            if is_last || Instant::now() + pause > last_ask {
+            if is_last || is_late() {
                 return Err(error);
             }
             sleep(pause).await;

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     event::{self, Asks},
     guard::Target,
-    ids::Place,
+    ids::{Place, TopicArn},
     logging,
     metrics::Metrics,
     notice,
@@ -146,12 +146,10 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
     }
 }
 
-/// Publishes a notice, and logs how that went. A panic in it is a failed notice: what was done has
-/// been logged, and is still returned.
+/// Publishes a notice, and logs how that went: what was done has been logged, and is still returned.
 async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progress) -> Result<(), CallError> {
-    let published = caught(notice::publish(&app.sns, &app.config.topic, report, until)).await;
     let request_id = report.request_id.as_deref();
-    match published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic))) {
+    match publish(&app.sns, &app.config.topic, report, until, progress).await {
         Ok(message_id) => {
             debug!(
                 requestId = request_id,
@@ -161,7 +159,6 @@ async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progres
             Ok(())
         }
         Err(error) => {
-            progress.notices_failed += 1;
             error!(
                 requestId = request_id,
                 error.code = error.code,
@@ -173,6 +170,22 @@ async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progres
             Err(error)
         }
     }
+}
+
+/// Publishes a notice and counts one that failed. A panic in it is a failed notice too.
+pub(crate) async fn publish(
+    sns: &aws_sdk_sns::Client,
+    topic: &TopicArn,
+    report: &Report,
+    until: Instant,
+    progress: &mut Progress,
+) -> Result<String, CallError> {
+    let published = caught(notice::publish(sns, topic, report, until)).await;
+    let published = published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)));
+    if published.is_err() {
+        progress.notices_failed += 1;
+    }
+    published
 }
 
 /// Runs a future to its end or to its panic, whose message it returns.

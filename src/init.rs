@@ -9,17 +9,15 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::{
-    App,
-    aws::{self, CallError, Operation},
+    App, aws,
     config::{Config, InvalidConfiguration},
     disconnect::Progress,
     error::Error,
     event::{Trigger, TriggerType},
-    handler::caught,
+    handler::{caught, publish},
     ids::TopicArn,
     logging,
     metrics::Metrics,
-    notice,
     outcome::Outcome,
     report::{Origin, Report},
     self_check::self_check,
@@ -89,10 +87,8 @@ async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Err
     if let Some(topic) = &invalid.topic {
         let sdk = aws::sdk_config(topic.region(), clock).load().await;
         let sns = sns_client(&sdk, topic);
-        let published = caught(notice::publish(&sns, topic, &report, Instant::now() + NOTICE_LIMIT)).await;
-        let published = published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)));
-        if let Err(error) = published {
-            progress.notices_failed += 1;
+        let until = Instant::now() + NOTICE_LIMIT;
+        if let Err(error) = publish(&sns, topic, &report, until, &mut progress).await {
             error!("The notice of the invalid configuration could not be sent: {error}");
         }
     }
