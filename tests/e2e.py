@@ -219,11 +219,11 @@ def everything(cloud, alarm_topic):
     }
 
 
-def deploy(cloud, stack_name, parameters):
+def deploy(cloud, template, stack_name, parameters):
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
-    template = ["--template-file", str(without_saved_queries()), "--config-file", str(ROOT / "samconfig.toml")]
+    files = ["--template-file", str(template), "--config-file", str(ROOT / "samconfig.toml")]
     how = ["--stack-name", stack_name, "--no-confirm-changeset", "--no-progressbar"]
-    command = ["sam", "deploy", *template, *how, "--parameter-overrides", *overrides]
+    command = ["sam", "deploy", *files, *how, "--parameter-overrides", *overrides]
     done = subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
     check(f"sam deploy of {stack_name}", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
     stack = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
@@ -469,10 +469,10 @@ def permissions(cloud):
     check("the role grants what was called, no more and no less", granted - platform == seen, (granted, seen))
 
 
-def any_key_store(cloud):
+def any_key_store(cloud, template):
     """Where any key store is allowed, nothing is taken for the name of one. There is no schedule here either."""
     parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url}
-    outputs = deploy(cloud, f"{STACK}-any", parameters)
+    outputs = deploy(cloud, template, f"{STACK}-any", parameters)
     (report,) = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))[:1]
     check("any key store: dry run", (report["outcome"], report["customKeyStoreId"]) == ("DRY_RUN", ARCHIVE), report)
     named = [name for name in ("DryRunCommand", "BreakGlassCommand") if '"CustomKeyStoreId":"KEY_STORE_ID"' in outputs[name]]
@@ -501,7 +501,8 @@ def main():
         cloud = Cloud(emulator, ministack, pathlib.Path(folder))
         try:
             alarm_topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
-            outputs = deploy(cloud, STACK, everything(cloud, alarm_topic))
+            template = without_saved_queries()
+            outputs = deploy(cloud, template, STACK, everything(cloud, alarm_topic))
             inbox = Inbox(cloud, outputs["TopicArn"], "inbox")
             selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
             by_hand(cloud, outputs, inbox, selected)
@@ -512,7 +513,7 @@ def main():
             refusals(cloud, outputs, inbox)
             schedule(cloud, inbox)
             permissions(cloud)
-            any_key_store(cloud)
+            any_key_store(cloud, template)
         finally:
             cloud.stop()
             if os.environ.get("KEEP_LOGS"):
