@@ -1,6 +1,6 @@
 //! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
 //!
-//! What AWS sends is read leniently: a few fields, wherever else it holds what it likes. What a
+//! What AWS sends is read leniently: a few fields count, and all others may be anything. What a
 //! person writes is read strictly. An event names a key store only if exactly one ID stands at the
 //! documented place; nothing is searched for, nothing is guessed. Whether that key store may be
 //! disconnected is not decided here but by the [guard](crate::guard).
@@ -47,6 +47,8 @@ pub enum Asks {
     },
     /// For nothing: an alarm that is not in `ALARM`, a call that failed, the function's own notice.
     Nothing {
+        /// The key store, if exactly one ID stands where it should.
+        key_store: Option<KeyStoreId>,
         /// Why there is nothing to do.
         why: String,
     },
@@ -130,15 +132,16 @@ pub fn read(payload: &str, own: &Place) -> Event {
         let found = json::kind(&parsed);
         return unrecognised(&format!("the event is {found}, not an object"));
     };
-    if object.contains_key("Records") {
+    let envelope = if object.contains_key("Records") {
         sns::read(&object, own)
-    } else if object.contains_key("alarmData") {
+    } else if alarm::is_action(&object) {
         alarm::from_action(&object, own)
     } else if object.contains_key("detail-type") && object.contains_key("source") {
         eventbridge::read(&object, own)
     } else {
-        direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload")
-    }
+        return direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload");
+    };
+    envelope.named_once(&object)
 }
 
 impl Event {
@@ -153,8 +156,8 @@ impl Event {
     }
 
     /// An event that there is nothing to do about.
-    fn ignored(trigger: Trigger, why: String) -> Self {
-        Self::asking(trigger, Asks::Nothing { why })
+    fn ignored(trigger: Trigger, key_store: Option<KeyStoreId>, why: String) -> Self {
+        Self::asking(trigger, Asks::Nothing { key_store, why })
     }
 
     /// An event that is refused, with what to send instead.
@@ -169,18 +172,41 @@ impl Event {
 
     /// Refuses a request that says it is from another account or Region than the function's own: KMS
     /// would look for its ID here. An event that asks for nothing may come from anywhere.
-    fn only_from(mut self, from: &Place, own: &Place) -> Self {
-        let Some(wrong) = own.differs_from(from) else {
-            return self;
-        };
-        let key_store = match self.asks {
-            Asks::Nothing { .. } => return self,
-            Asks::Disconnect { key_store, .. } => Some(key_store),
-            Asks::Refused { key_store, .. } => key_store,
-        };
-        let instead = "Deploy the function where the key store is, and send the event there".into();
-        let error = InvalidEvent { wrong, instead };
-        self.asks = Asks::Refused { key_store, error };
+    fn only_from(self, from: &Place, own: &Place) -> Self {
+        match own.differs_from(from) {
+            Some(wrong) => self.but(
+                &wrong,
+                "Deploy the function where the key store is, and send the event there",
+            ),
+            None => self,
+        }
+    }
+
+    /// Refuses an envelope that, beside what it holds, names a key store as a direct payload does: that may be two.
+    fn named_once(self, envelope: &Map<String, Value>) -> Self {
+        if direct::NAMES.iter().any(|name| envelope.contains_key(*name)) {
+            return self.but(
+                "the event is an envelope and names a key store of its own beside what it holds",
+                "Send the envelope as it came, or a direct payload by itself",
+            );
+        }
+        self
+    }
+
+    /// Refuses what asks for something, for one more fault. The advice on a fault that was found before stands.
+    fn but(mut self, wrong: &str, instead: &str) -> Self {
+        match &mut self.asks {
+            Asks::Nothing { .. } => {}
+            Asks::Disconnect { key_store, .. } => {
+                let error = InvalidEvent {
+                    wrong: wrong.to_owned(),
+                    instead: instead.to_owned(),
+                };
+                let key_store = Some(key_store.clone());
+                self.asks = Asks::Refused { key_store, error };
+            }
+            Asks::Refused { error, .. } => error.wrong = format!("{}; and {wrong}", error.wrong),
+        }
         self
     }
 
@@ -205,6 +231,16 @@ impl Trigger {
 fn unrecognised(wrong: &str) -> Event {
     let trigger = Trigger::of(TriggerType::Unrecognised);
     Event::refused(trigger, None, wrong, direct::advice())
+}
+
+/// An account or Region as an envelope writes it. What should be a text and is not is kept as it stands: it is
+/// compared like any other, and never passed over.
+fn place(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(_) => words(value),
+        other => Some(text::cut(&other.to_string(), 64)),
+    }
 }
 
 /// A text field of an envelope, cut to a length that a notice can carry; absent if it is empty.

@@ -10,8 +10,8 @@ use crate::text;
 ///
 /// KMS's own model asks for 1 to 64 characters and gives no pattern
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DisconnectCustomKeyStore.html>).
-/// Here they must also be printable ASCII without spaces: the ID becomes an SNS message
-/// attribute and a FIFO message group, which take no other.
+/// Here they must also be printable ASCII without spaces: the ID becomes a FIFO message group, which takes no
+/// other (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^[!-~]{1,64}$")))]

@@ -1,5 +1,5 @@
-//! JSON text → value, without the two ways in which `serde_json::Value` hides what was written:
-//! it keeps the last of two equal keys in silence, and an event with two key store IDs must not pass.
+//! JSON text → value, and nothing of the text is hidden: `serde_json::Value` by itself keeps the last of two equal
+//! keys in silence, and an event with two key store IDs must not pass.
 
 use std::fmt;
 

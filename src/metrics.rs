@@ -83,8 +83,9 @@ impl<'a> Metrics<'a> {
         let mut dimensions = vec![Vec::new()];
         if let Some(run) = &self.run {
             dimensions.push(vec![OUTCOME.to_owned()]);
-            // A refused event names what it likes, and each name would be a metric of its own.
-            if run.report.custom_key_store_id.is_some() && run.report.outcome != Name::Refused {
+            // An event that the guard has not seen names what it likes, and each name would be a metric of its own.
+            let is_unguarded = matches!(run.report.outcome, Name::Refused | Name::Ignored);
+            if run.report.custom_key_store_id.is_some() && !is_unguarded {
                 dimensions.push(vec![OUTCOME.to_owned(), KEY_STORE.to_owned()]);
             }
         }

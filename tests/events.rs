@@ -325,7 +325,7 @@ fn every_file_is_what_its_row_says() {
         match (is, &event.asks) {
             (Act, Asks::Disconnect { key_store, dry_run }) => assert_eq!((key_store.as_str(), dry_run), (ID, &false)),
             (DryRun, Asks::Disconnect { key_store, dry_run }) => assert_eq!((key_store.as_str(), dry_run), (ID, &true)),
-            (Nothing(words), Asks::Nothing { why }) => assert!(why.contains(words), "{stem}: {why}"),
+            (Nothing(words), Asks::Nothing { why, .. }) => assert!(why.contains(words), "{stem}: {why}"),
             (Refused(words), Asks::Refused { error, .. }) => {
                 assert!(error.wrong.contains(words), "{stem}: {}", error.wrong);
                 assert!(!error.instead.is_empty(), "{stem} says what to do instead");
@@ -421,6 +421,94 @@ fn an_envelope_of_eventbridge_has_a_source_and_a_detail_type() {
             "{}",
             error.wrong
         );
+    }
+}
+
+/// What is wrong with this event, which must be refused.
+#[track_caller]
+fn wrong(event: Event) -> String {
+    match event.asks {
+        Asks::Refused { error, .. } => error.wrong,
+        asks => panic!("{asks:?} is not refused"),
+    }
+}
+
+#[test]
+fn alarm_data_is_an_alarm_only_from_cloudwatch() {
+    for source in [json!("com.example"), Value::Null] {
+        let mut event: Value = serde_json::from_str(&files()["alarm-action-single-metric"]).unwrap();
+        event["source"] = source;
+        let event = read(&event.to_string());
+        assert_eq!(event.trigger.kind, Direct);
+        assert!(wrong(event).contains("unknown"));
+    }
+}
+
+#[test]
+fn an_envelope_that_names_a_key_store_of_its_own_too_is_refused() {
+    for stem in [
+        "alarm-action-single-metric",
+        "alarm-eventbridge-single-metric",
+        "cloudtrail-connect",
+        "eventbridge-custom",
+        "sns-direct",
+    ] {
+        for name in ["CustomKeyStoreId", "customKeyStoreId"] {
+            let mut event: Value = serde_json::from_str(&files()[stem]).unwrap();
+            event[name] = OTHER.into();
+            let wrong = wrong(read(&event.to_string()));
+            assert!(wrong.contains("names a key store of its own"), "{stem}: {wrong}");
+        }
+    }
+}
+
+#[test]
+fn an_event_that_is_refused_and_from_another_place_is_told_both_and_the_first_advice() {
+    let mut event: Value = serde_json::from_str(&files()["schedule-rule-no-input"]).unwrap();
+    event["account"] = "444455556666".into();
+    let Asks::Refused { error, .. } = read(&event.to_string()).asks else {
+        panic!("it names no key store");
+    };
+    assert!(error.wrong.contains("a schedule without an Input"), "{}", error.wrong);
+    assert!(error.wrong.contains(OTHER_ACCOUNT), "{}", error.wrong);
+    assert!(
+        error.instead.starts_with("Give the schedule's target the Input"),
+        "{}",
+        error.instead
+    );
+}
+
+#[test]
+fn an_account_or_region_that_is_no_text_is_compared_all_the_same() {
+    let with = |field: &str, value: Value| {
+        let mut event: Value = serde_json::from_str(&files()["eventbridge-custom"]).unwrap();
+        event[field] = value;
+        read(&event.to_string())
+    };
+    for (field, value) in [
+        ("account", json!(444_455_556_666_u64)),
+        ("account", json!(["444455556666"])),
+        ("region", json!(["eu-west-1"])),
+    ] {
+        assert!(wrong(with(field, value)).contains("and this function is in"), "{field}");
+    }
+    for (field, value) in [("account", json!(123_456_789_012_u64)), ("region", Value::Null)] {
+        assert!(matches!(with(field, value).asks, Asks::Disconnect { .. }), "{field}");
+    }
+}
+
+#[test]
+fn what_is_ignored_is_told_with_the_key_store_that_it_names() {
+    for stem in [
+        "alarm-action-ok",
+        "alarm-eventbridge-insufficient-data",
+        "alarm-sns-ok",
+        "cloudtrail-connect-failed",
+    ] {
+        let Asks::Nothing { key_store, .. } = read(&files()[stem]).asks else {
+            panic!("{stem} asks for something");
+        };
+        assert_eq!(key_store.unwrap().as_str(), ID, "{stem}");
     }
 }
 

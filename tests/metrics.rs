@@ -148,6 +148,18 @@ fn a_refusal_without_a_key_store_has_no_such_dimension_and_no_times() {
 }
 
 #[test]
+fn an_event_that_is_ignored_has_no_dimension_of_a_key_store_that_the_guard_has_not_seen() {
+    let stage = Stage::new();
+    let ok: Value = serde_json::from_str(include_str!("../events/alarm-eventbridge-ok.json")).unwrap();
+    assert_eq!(stage.report(&ok)["customKeyStoreId"], ID);
+    let line = last(&stage);
+    assert_eq!(
+        (&line["Outcome"], dimensions(&line)),
+        (&json!("IGNORED"), json!([[], ["Outcome"]]))
+    );
+}
+
+#[test]
 fn each_outcome_is_one_invocation_and_a_dry_run_counts_its_findings() {
     let stage = Stage::new();
     stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));

@@ -681,8 +681,8 @@ fn an_alarm_that_goes_back_to_ok_is_logged_and_wakes_nobody() {
     assert_eq!(stage.emulator.operations(), Vec::<String>::new());
     let line = stage.function.summaries().pop().unwrap();
     assert_eq!(
-        (&line["outcome"], &line["trigger.name"]),
-        (&json!("IGNORED"), &json!("XksProxyErrorsHigh"))
+        (&line["outcome"], &line["trigger.name"], &line["customKeyStoreId"]),
+        (&json!("IGNORED"), &json!("XksProxyErrorsHigh"), &json!(ID))
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Asks, Event, Trigger, TriggerType, eventbridge::resource, label, words};
+use super::{Asks, Event, Trigger, TriggerType, eventbridge::resource, label, place, words};
 use crate::{
     ids::{KeyStoreId, Place},
     json, text,
@@ -31,13 +31,18 @@ pub(super) fn from_eventbridge(envelope: &Map<String, Value>, own: &Place) -> Ev
     read(&Alarm::of_configuration(detail, arn), own)
 }
 
+/// Whether this is what CloudWatch sends to a function that is an alarm's action.
+pub(super) fn is_action(envelope: &Map<String, Value>) -> bool {
+    envelope.contains_key("alarmData") && label(envelope, "source").as_deref() == Some("aws.cloudwatch")
+}
+
 /// An alarm whose action is the function itself: `alarmData` holds it.
 pub(super) fn from_action(envelope: &Map<String, Value>, own: &Place) -> Event {
     let nothing = Value::Null;
     let data = envelope.get("alarmData").unwrap_or(&nothing);
     let from = Place {
-        account: label(envelope, "accountId"),
-        region: label(envelope, "region"),
+        account: envelope.get("accountId").and_then(place),
+        region: envelope.get("region").and_then(place),
     };
     read(&Alarm::of_configuration(data, label(envelope, "alarmArn")), own).only_from(&from, own)
 }
@@ -65,7 +70,7 @@ pub(super) fn from_sns(message: &Map<String, Value>, own: &Place) -> Event {
             .collect(),
         accounts: metrics
             .iter()
-            .filter_map(|metric| metric.get("AccountId").and_then(words))
+            .filter_map(|metric| metric.get("AccountId").and_then(place))
             .collect(),
     };
     read(&alarm, own).only_from(&from, own)
@@ -89,7 +94,7 @@ impl Alarm {
                 .collect(),
             accounts: metrics
                 .iter()
-                .filter_map(|metric| metric.get("accountId").and_then(words))
+                .filter_map(|metric| metric.get("accountId").and_then(place))
                 .collect(),
         }
     }
@@ -131,7 +136,8 @@ fn read(alarm: &Alarm, own: &Place) -> Event {
     let event = match alarm.state.as_deref() {
         Some("ALARM") => in_alarm(alarm, trigger, own),
         Some(state @ ("OK" | "INSUFFICIENT_DATA")) => {
-            Event::ignored(trigger, format!("the alarm is {state}, and only ALARM is acted on"))
+            let why = format!("the alarm is {state}, and only ALARM is acted on");
+            Event::ignored(trigger, alarm.key_store().ok(), why)
         }
         state => {
             let found = state.map_or_else(|| "no state".into(), text::quote);

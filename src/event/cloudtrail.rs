@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Asks, Event, Trigger, TriggerType, label, words};
+use super::{Asks, Event, Trigger, TriggerType, label, place, words};
 use crate::{
     ids::{KeyStoreId, Place},
     text,
@@ -32,23 +32,27 @@ pub(super) fn read(envelope: &Map<String, Value>, own: &Place) -> Event {
         caller.as_deref().unwrap_or("an unnamed caller")
     );
     let from = Place {
-        account: field("recipientAccountId"),
-        region: field("awsRegion"),
+        account: detail.get("recipientAccountId").and_then(place),
+        region: detail.get("awsRegion").and_then(place),
     };
     connect(detail, trigger).because(Some(reason)).only_from(&from, own)
 }
 
 /// A failed call connected nothing, so there is nothing to undo.
 fn connect(detail: &Value, trigger: Trigger) -> Event {
+    let found = detail.pointer("/requestParameters/customKeyStoreId");
+    let key_store = found
+        .and_then(Value::as_str)
+        .and_then(|id| id.parse::<KeyStoreId>().ok());
     match detail.get("errorCode") {
         None | Some(Value::Null) => {}
         Some(code) => {
             let code = text::quote(code.as_str().unwrap_or_default());
-            return Event::ignored(trigger, format!("the call ConnectCustomKeyStore failed with {code}"));
+            let why = format!("the call ConnectCustomKeyStore failed with {code}");
+            return Event::ignored(trigger, key_store, why);
         }
     }
-    let found = detail.pointer("/requestParameters/customKeyStoreId");
-    if let Some(Ok(key_store)) = found.and_then(Value::as_str).map(str::parse::<KeyStoreId>) {
+    if let Some(key_store) = key_store {
         return Event::asking(
             trigger,
             Asks::Disconnect {

@@ -32,6 +32,9 @@ pub(super) fn advice() -> String {
     format!("Send {EXAMPLE}, with DryRun, Reason and RequestedBy as you need them")
 }
 
+/// The two spellings of the field that names the key store.
+pub(super) const NAMES: [&str; 2] = ["CustomKeyStoreId", "customKeyStoreId"];
+
 /// The shortest good payload.
 pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Asks, Event, Trigger, TriggerType, alarm, cloudtrail, direct, label, schedule};
+use super::{Asks, Event, Trigger, TriggerType, alarm, cloudtrail, direct, label, place, schedule};
 use crate::{ids::Place, json, text};
 
 /// Reads an event with `source` and `detail-type`.
@@ -16,8 +16,8 @@ pub(super) fn read(envelope: &Map<String, Value>, own: &Place) -> Event {
         _ => custom(envelope, &source, &detail_type),
     };
     let from = Place {
-        account: label(envelope, "account"),
-        region: label(envelope, "region"),
+        account: envelope.get("account").and_then(place),
+        region: envelope.get("region").and_then(place),
     };
     event.only_from(&from, own)
 }
@@ -32,7 +32,7 @@ pub(super) fn resource(envelope: &Map<String, Value>) -> Option<String> {
 fn custom(envelope: &Map<String, Value>, source: &str, detail_type: &str) -> Event {
     let trigger = Trigger {
         kind: TriggerType::EventBridge,
-        name: Some(detail_type.to_owned()),
+        name: label(envelope, "detail-type"),
         id: label(envelope, "id"),
     };
     let taken_for = format!(

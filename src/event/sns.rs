@@ -57,6 +57,7 @@ fn notification(record: &Value, own: &Place) -> Event {
         Ok(Value::Object(message)) if is_alarm(&message) => alarm::from_sns(&message, own),
         Ok(Value::Object(message)) if is_own_notice(&message) => Event::ignored(
             trigger,
+            None,
             "it is a notice of this function, which must not start it again".into(),
         ),
         Ok(Value::Object(message)) => direct::read(&message, trigger, "a direct payload in an SNS notification"),
