@@ -31,7 +31,9 @@ impl Config {
         let allowed = check(&mut faults, "ALLOWED_KEY_STORE_IDS", &lookup, allow_list);
         let topic = check(&mut faults, "TOPIC_ARN", &lookup, topic_arn);
         let dry_run = check(&mut faults, "DRY_RUN", &lookup, dry_run);
-        let region = check(&mut faults, "AWS_REGION", &lookup, region);
+        // The SDK's own order.
+        let any_region = |name: &str| lookup(name).or_else(|| lookup("AWS_DEFAULT_REGION"));
+        let region = check(&mut faults, "AWS_REGION", any_region, region);
         match (allowed, topic, dry_run, region) {
             (Some(allowed), Some(topic), Some(dry_run), Some(region)) => Ok(Self {
                 allowed,
@@ -80,10 +82,13 @@ pub struct Fault {
     pub expected: &'static str,
 }
 
+/// A topic's ARN has at most some 330 characters, and a list of the ten key stores of an account 260.
+const HELD_SHOWN: usize = 1024;
+
 fn found(held: Option<&str>, why: &str) -> String {
     match held {
         None => "is not set".into(),
-        Some(held) => format!("is {}: {why}", text::quote(held)),
+        Some(held) => format!("is {}: {why}", text::quote_to(HELD_SHOWN, held)),
     }
 }
 
@@ -123,16 +128,21 @@ fn allow_list(held: Option<&str>) -> Result<AllowList, Wrong> {
         return Err(wrong("names no key store".into()));
     }
     let mut ids = BTreeSet::new();
+    let mut faults = Vec::new();
     for entry in held.split(',').map(str::trim) {
-        if entry == "*" {
-            return Err(wrong("* stands beside other entries".into()));
+        match entry.parse::<KeyStoreId>() {
+            Ok(_) if entry == "*" => faults.push("* stands beside other entries".into()),
+            Ok(id) => {
+                ids.insert(id);
+            }
+            Err(why) => faults.push(format!("the entry {} {why}", text::quote(entry))),
         }
-        let id: KeyStoreId = entry
-            .parse()
-            .map_err(|why| wrong(format!("the entry {} {why}", text::quote(entry))))?;
-        ids.insert(id);
     }
-    Ok(AllowList::These(ids))
+    if faults.is_empty() {
+        Ok(AllowList::These(ids))
+    } else {
+        Err(wrong(faults.join(", ")))
+    }
 }
 
 fn topic_arn(held: Option<&str>) -> Result<TopicArn, Wrong> {
@@ -198,6 +208,36 @@ mod tests {
         let star = |value| config(&[("ALLOWED_KEY_STORE_IDS", Some(value))]);
         assert_eq!(star("*").unwrap().allowed, AllowList::Any);
         assert!(star("cks-1,*").unwrap_err().to_string().contains("* stands beside"));
+    }
+
+    #[test]
+    fn each_bad_entry_of_the_allow_list_is_told() {
+        let message = config(&[("ALLOWED_KEY_STORE_IDS", Some("cks 1,cks-2,,*"))])
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "the entry \"cks 1\" holds a space",
+            "the entry \"\" is empty",
+            "* stands beside other entries",
+        ] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+        assert!(!message.contains("\"cks-2\""), "{message}");
+    }
+
+    #[test]
+    fn what_a_variable_held_is_told_whole() {
+        let arn = format!("arn:aws:sqs:us-east-1:123456789012:{}", "n".repeat(256));
+        let message = config(&[("TOPIC_ARN", Some(&arn))]).unwrap_err().to_string();
+        assert!(message.contains(&format!("\"{arn}\"")), "{message}");
+    }
+
+    #[test]
+    fn the_region_is_found_where_the_sdk_finds_it() {
+        let region = |changes: &[(&str, Option<&str>)]| config(changes).unwrap().region;
+        let default = ("AWS_DEFAULT_REGION", Some("eu-west-1"));
+        assert_eq!(region(&[default]), "us-east-1", "AWS_REGION comes first");
+        assert_eq!(region(&[("AWS_REGION", None), default]), "eu-west-1");
     }
 
     #[test]

@@ -4,9 +4,14 @@
 /// colour a terminal or turn the writing direction as an escape.
 #[must_use]
 pub fn quote(value: &str) -> String {
-    const SHOWN: usize = 64;
-    let shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    let more = value.chars().count().saturating_sub(SHOWN);
+    quote_to(64, value)
+}
+
+/// The same with as many characters as `limit`.
+#[must_use]
+pub fn quote_to(limit: usize, value: &str) -> String {
+    let shown: String = value.chars().take(limit).flat_map(char::escape_debug).collect();
+    let more = value.chars().count().saturating_sub(limit);
     if more == 0 {
         format!("\"{shown}\"")
     } else {
