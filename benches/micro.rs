@@ -55,6 +55,7 @@ fn outcomes(criterion: &mut Criterion) {
         reason: Some("Suspected compromise".into()),
         requested_by: Some("on-call".into()),
         dry_run: false,
+        is_observing: false,
         region: Some("us-east-1".into()),
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::now(),

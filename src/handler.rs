@@ -20,7 +20,7 @@ use crate::{
     notice,
     outcome::{Failure, Outcome, Verification},
     report::{Origin, Report},
-    self_check::self_check,
+    self_check::{Tries, self_check},
     text,
 };
 
@@ -49,7 +49,8 @@ pub struct Invocation {
     pub deadline: Instant,
 }
 
-/// Handles one invocation. Every path through here ends in a log line, and but for `IGNORED` in a notice.
+/// Handles one invocation. Every path through here ends in a log line, at the level of its outcome, and but for
+/// `IGNORED` in a notice.
 ///
 /// # Errors
 /// [`Error`], by the outcome: Lambda tries an asynchronous event again after it.
@@ -99,7 +100,7 @@ async fn decide(
     origin.tell(&event);
     let target = match event.asks {
         Asks::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
-        Asks::Nothing { why } => return Outcome::Ignored(why),
+        Asks::Nothing { why, .. } => return Outcome::Ignored(why),
         Asks::Refused { error, .. } => return Outcome::Refused(error.into()),
     };
     match target {
@@ -109,12 +110,12 @@ async fn decide(
     }
 }
 
-/// The dry run: reads the state, and checks whether a run and its notice would work.
+/// The dry run: reads the state, and runs the self-check.
 async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
     let check_until = share(Instant::now(), budget.work_until, (1, 1), SELF_CHECK_LIMIT);
     let (read, findings) = tokio::join!(
         progress.read_for_certain(&app.kms, target, budget.work_until),
-        self_check(app, check_until)
+        self_check(app, check_until, Tries::UntilAnswered)
     );
     let outcome = match read {
         Ok(()) => Outcome::DryRun,
@@ -133,6 +134,7 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
     };
     let not_yet = async |progress: &mut Progress| {
         let early = Report::new(origin, progress, &Outcome::Disconnecting(Verification::GoesOn));
+        // Not a second summary: an invocation has one, at its end.
         warn!(requestId = origin.request_id, "{}", early.message);
         let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
         // A failure is in the log; the final notice comes all the same.

@@ -20,7 +20,7 @@ use crate::{
     metrics::Metrics,
     outcome::Outcome,
     report::{Origin, Report},
-    self_check::self_check,
+    self_check::{Tries, self_check},
 };
 
 /// How long Init may take for the self-check. Lambda gives Init 10 s and then starts over
@@ -40,7 +40,7 @@ pub async fn init(lookup: impl Fn(&str) -> Option<String>, clock: fn() -> System
     };
     let sdk = aws::sdk_config(&config.region, clock).load().await;
     let app = App::new(config, &sdk);
-    let findings = caught(self_check(&app, Instant::now() + SELF_CHECK_LIMIT)).await;
+    let findings = caught(self_check(&app, Instant::now() + SELF_CHECK_LIMIT, Tries::One)).await;
     let findings = findings.unwrap_or_else(|panic| vec![format!("The self-check broke off with a panic: {panic}")]);
     for finding in &findings {
         warn!("{finding}");
@@ -75,6 +75,7 @@ async fn report(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Err
         reason: None,
         requested_by: None,
         dry_run: false,
+        is_observing: false,
         region: invalid.region.clone(),
         request_id: None,
         started_at: clock(),

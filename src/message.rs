@@ -30,7 +30,7 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
         Outcome::Disconnected => format!("{store} is disconnected."),
         Outcome::AlreadyDisconnected => format!("{store} was already disconnected."),
         Outcome::Ignored(why) => format!("nothing to do: {why}."),
-        Outcome::DryRun => format!("dry run, nothing was changed: {store} {}.", would(state)),
+        Outcome::DryRun => format!("{}, nothing was changed: {store} {}.", dry_run(origin), would(state)),
         Outcome::Disconnecting(Verification::GoesOn) => format!(
             "KMS accepted the request to disconnect {store} or was at it already; {}.",
             last_read(state)
@@ -43,8 +43,9 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
         Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
         Outcome::Failed(failure) if origin.dry_run => {
             format!(
-                "dry run, nothing was changed, but the key store could not be read, so a real run could not be verified: \
+                "{}, nothing was changed, but the key store could not be read, so a real run could not be verified: \
                  {failure}. Advice: {}.",
+                dry_run(origin),
                 failure.advice()
             )
         }
@@ -54,6 +55,15 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
             last_read(state),
             failure.advice()
         ),
+    }
+}
+
+/// Who meant a real run must see why there was none.
+fn dry_run(origin: &Origin) -> &'static str {
+    if origin.is_observing {
+        "dry run, because this function's DRY_RUN is true"
+    } else {
+        "dry run"
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Origin {
     pub requested_by: Option<String>,
     /// Whether nothing may be changed.
     pub dry_run: bool,
+    /// Whether that is so whatever the event says, by `DRY_RUN`.
+    pub is_observing: bool,
     /// The Region in which KMS is called.
     pub region: Option<String>,
     /// Lambda's request ID; absent in Init.
@@ -56,6 +58,7 @@ impl Origin {
             reason: None,
             requested_by: None,
             dry_run: config.dry_run,
+            is_observing: config.dry_run,
             region: Some(config.region.clone()),
             request_id: Some(invocation.request_id.clone()),
             started_at: invocation.started_at,
@@ -73,8 +76,9 @@ impl Origin {
                 self.key_store_id = Some(key_store.clone());
                 self.dry_run |= dry_run;
             }
-            Asks::Nothing { .. } => {}
-            Asks::Refused { key_store, .. } => self.key_store_id.clone_from(key_store),
+            Asks::Nothing { key_store, .. } | Asks::Refused { key_store, .. } => {
+                self.key_store_id.clone_from(key_store);
+            }
         }
     }
 }
@@ -159,14 +163,14 @@ pub struct ErrorDetail {
 
 impl Report {
     /// Reports `outcome`, with what has been done and read by now. Every text has a limit, so that a
-    /// notice is never too long for SNS: together they are below 40,000 characters, and JSON takes at most six
-    /// bytes for one. What is cut says so.
+    /// notice is never too long for SNS, which takes 262,144 bytes: together they are below 21,000 characters, and JSON
+    /// takes at most twelve bytes for one. What is cut says so.
     #[must_use]
     pub fn new(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Self {
         let key_store = progress.key_store.as_ref();
-        let short = |words: &String| text::cut(words, 1024);
+        let short = |words: &String| text::cut(words, 512);
         Self {
-            message: text::cut(&message(origin, progress, outcome), 8192),
+            message: text::cut(&message(origin, progress, outcome), 6144),
             outcome: outcome.name(),
             severity: outcome.severity(),
             custom_key_store_id: origin.key_store_id.clone(),
@@ -180,7 +184,7 @@ impl Report {
                 name: origin.trigger.name.as_ref().map(short),
                 id: origin.trigger.id.as_ref().map(short),
             },
-            reason: origin.reason.as_ref().map(short),
+            reason: origin.reason.as_ref().map(|words| text::cut(words, 1024)),
             requested_by: origin.requested_by.as_ref().map(short),
             region: origin.region.as_ref().map(short),
             request_id: origin.request_id.as_ref().map(short),
@@ -212,7 +216,7 @@ fn rfc3339(time: SystemTime) -> String {
 /// The first findings, and how many more there are.
 fn first(findings: &[String], limit: usize) -> Vec<String> {
     let more = findings.len().saturating_sub(limit);
-    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 1024));
+    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 640));
     let rest = (more > 0).then(|| format!("… and {more} more findings"));
     shown.chain(rest).collect()
 }
@@ -235,7 +239,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         }),
         Outcome::Refused(refusal) => Some(ErrorDetail {
             code: refusal.error_type().as_str().into(),
-            message: text::cut(&refusal.to_string(), 4096),
+            message: text::cut(&refusal.to_string(), 2048),
             aws_request_id: None,
             advice: text::cut(&refusal.advice(), 1024),
         }),
@@ -244,7 +248,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         }
         Outcome::Failed(failure @ Failure::Panic(_)) => Some(ErrorDetail {
             code: failure.error_type().as_str().into(),
-            message: text::cut(&failure.to_string(), 4096),
+            message: text::cut(&failure.to_string(), 2048),
             aws_request_id: None,
             advice: failure.advice(),
         }),
@@ -254,7 +258,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
 fn call_detail(error: &CallError) -> ErrorDetail {
     ErrorDetail {
         code: text::cut(&error.code, 128),
-        message: text::cut(&error.message, 4096),
+        message: text::cut(&error.message, 2048),
         aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, 128)),
         advice: error.advice(),
     }

@@ -38,6 +38,7 @@ fn origin() -> Origin {
         reason: Some("Threshold Crossed: 1 datapoint [42.0] was greater than the threshold (5.0).".into()),
         requested_by: None,
         dry_run: false,
+        is_observing: false,
         region: Some("us-east-1".into()),
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_489_200),
@@ -114,6 +115,12 @@ fn dry_run() {
     };
     let mut hsm = progress("AWS_CLOUDHSM", ConnectionState::Connected, 0);
     reads("dry-run", &drill, &hsm, &Outcome::DryRun);
+    let observed = Origin {
+        is_observing: true,
+        dry_run: true,
+        ..origin()
+    };
+    reads("dry-run-of-a-function-that-observes", &observed, &hsm, &Outcome::DryRun);
     hsm.findings = vec!["cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.".into()];
     reads("dry-run-with-a-finding", &drill, &hsm, &Outcome::DryRun);
     let denied = failed(Cause::Denied, "AccessDeniedException", "not authorized");

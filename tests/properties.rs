@@ -208,11 +208,11 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// Any text, or one that JSON makes six times as long, and now and then one of a megabyte.
+/// Any text, or one that JSON makes twelve times as long, and now and then one of a megabyte.
 fn long_text() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         ".*",
-        select(vec!["\u{1}", "\u{202e}", "\u{7f}", "\n"]).prop_map(str::to_owned)
+        select(vec!["\u{1}", "\u{202e}", "\u{7f}", "\n", "\u{e0041}"]).prop_map(str::to_owned)
     ];
     (text, 0_usize..40).prop_map(|(text, times)| match times {
         39 => text.repeat(1 + (1 << 20) / text.len().max(1)),
@@ -243,6 +243,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                 reason,
                 requested_by: None,
                 dry_run,
+                is_observing: false,
                 region: Some("us-east-1".into()),
                 request_id,
                 started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1),

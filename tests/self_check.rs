@@ -68,11 +68,35 @@ fn a_topic_under_a_key_in_an_allowed_key_store_is_found() {
 }
 
 #[test]
+fn a_topic_that_nobody_has_subscribed_to_is_found() {
+    let words = ["has no confirmed subscription", "subscribe somebody"];
+    is_found(&[], words, |emulator| emulator.add_topic_of_nobody(TOPIC));
+}
+
+/// An event waits while Init runs, and functions that are started together share five requests a second.
+#[test]
+fn init_makes_each_call_once_and_a_dry_run_until_it_is_answered() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.fault("DescribeCustomKeyStores", Fault::THROTTLED, Times::Next(3));
+        emulator.fault("GetTopicAttributes", Fault::THROTTLED, Times::Next(3));
+    });
+    stage.runtime_api.asked_for_next(Duration::from_secs(60)).unwrap();
+    let warned = stage.function.told();
+    let mut calls = stage.emulator.operations();
+    calls.sort();
+    assert_eq!(calls, ["DescribeCustomKeyStores", "GetTopicAttributes"]);
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    let report = stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));
+    assert!(report.get("findings").is_none(), "{report}");
+}
+
+#[test]
 fn a_topic_under_any_other_key_is_no_finding() {
     for (key, store) in [
         (KEY, None),
         (KEY, Some("cks-another-one")),
         ("alias/aws/sns", None),
+        ("", Some(ID)),
         ("arn:aws:kms:eu-west-1:123456789012:key/in-another-region", Some(ID)),
     ] {
         let (stage, warned) = started(&[], |emulator| {

@@ -25,7 +25,7 @@ use std::{
 use fault::{Fault, Faults, Times};
 use kms::{KeyStore, Kms, State};
 use server::{Answer, Asked, Reply, Server};
-use sns::{Message, Parameters, Sns};
+use sns::{Message, Parameters, Sns, Topic};
 use tokio_rustls::rustls::ServerConfig;
 
 /// The account of everything here.
@@ -167,9 +167,22 @@ impl Emulator {
         self.world().kms.key_stores.insert(store.id.clone(), store);
     }
 
-    /// Adds a topic, and the key that encrypts it.
+    /// Adds a topic that somebody has subscribed to, and the key that encrypts it.
     pub fn add_topic(&self, arn: &str, key: Option<&str>) {
-        self.world().sns.topics.insert(arn.to_owned(), key.map(str::to_owned));
+        self.put_topic(arn, key, 1);
+    }
+
+    /// Adds a topic that nobody has subscribed to.
+    pub fn add_topic_of_nobody(&self, arn: &str) {
+        self.put_topic(arn, None, 0);
+    }
+
+    fn put_topic(&self, arn: &str, key: Option<&str>, subscriptions: u32) {
+        let key = key.map(str::to_owned);
+        self.world()
+            .sns
+            .topics
+            .insert(arn.to_owned(), Topic { key, subscriptions });
     }
 
     /// Adds a KMS key, in a custom key store or not.

@@ -27,9 +27,17 @@ pub struct Message {
 /// What SNS holds.
 #[derive(Debug, Default)]
 pub(crate) struct Sns {
-    /// Topic ARN → the KMS key that encrypts it.
-    pub(crate) topics: BTreeMap<String, Option<String>>,
+    /// By ARN.
+    pub(crate) topics: BTreeMap<String, Topic>,
     pub(crate) published: Vec<Message>,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    /// The KMS key that encrypts it.
+    pub(crate) key: Option<String>,
+    pub(crate) subscriptions: u32,
 }
 
 /// The parameters of a Query request.
@@ -59,12 +67,12 @@ impl Sns {
         if topic.split(':').nth(3) != Some(region) {
             return Err(Refused::sns(400, "InvalidParameter", "Invalid parameter: TopicArn"));
         }
-        let key = self
+        let found = self
             .topics
             .get(topic)
             .ok_or_else(|| Refused::sns(404, "NotFound", "Topic does not exist"))?;
         match parameters.action() {
-            "GetTopicAttributes" => Ok(attributes(topic, key.as_deref())),
+            "GetTopicAttributes" => Ok(attributes(topic, found)),
             "Publish" => {
                 let message = message(topic, parameters)?;
                 self.published.push(message);
@@ -78,10 +86,18 @@ impl Sns {
     }
 }
 
-fn attributes(topic: &str, key: Option<&str>) -> String {
+fn attributes(arn: &str, topic: &Topic) -> String {
     let entry = |name: &str, value: &str| format!("<entry><key>{name}</key><value>{value}</value></entry>");
-    let key = key.map(|key| entry("KmsMasterKeyId", key)).unwrap_or_default();
-    format!("<Attributes>{}{key}</Attributes>", entry("TopicArn", topic))
+    let key = topic
+        .key
+        .as_ref()
+        .map(|key| entry("KmsMasterKeyId", key))
+        .unwrap_or_default();
+    let subscriptions = entry("SubscriptionsConfirmed", &topic.subscriptions.to_string());
+    format!(
+        "<Attributes>{}{subscriptions}{key}</Attributes>",
+        entry("TopicArn", arn)
+    )
 }
 
 fn message(topic: &str, parameters: &Parameters) -> Result<Message, Refused> {
