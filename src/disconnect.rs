@@ -41,7 +41,7 @@ const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
 const ASKS_BEFORE_A_LOOK: u32 = 3;
 
 /// For how long KMS is asked again and again while it gives no answer. After that somebody should
-/// know; Lambda's retries go on with it.
+/// know; Lambda tries an asynchronous event again.
 const ACT_LIMIT: Duration = Duration::from_secs(120);
 
 /// How many reads in a row must contradict before it counts: one or two may be stale, because KMS
@@ -225,7 +225,7 @@ impl Run<'_> {
     async fn look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
         let state = match progress.read(self.kms, self.target, self.until).await {
             Ok(key_store) => &key_store.state,
-            Err(error) => return seen.nothing(error),
+            Err(error) => return unread(error),
         };
         match state {
             ConnectionState::Disconnected => {
@@ -274,22 +274,13 @@ struct Seen {
     only_disconnected: bool,
     /// Reads in a row that found the store connected, connecting or failed.
     contradicted: u32,
-    /// Reads in a row that did not find the store at all.
-    missing: u32,
 }
 
-impl Seen {
-    /// A read that failed: waited out if another may succeed.
-    fn nothing(&mut self, error: CallError) -> Look {
-        match error.cause {
-            Cause::Throttled | Cause::Unavailable => Look::NotYet(Some(error)),
-            Cause::NotFound if self.missing + 1 < READS_IN_A_ROW => {
-                self.missing += 1;
-                Look::NotYet(Some(error))
-            }
-            Cause::NotFound | Cause::Denied | Cause::InvalidState | Cause::Other => {
-                Look::Ended(End::NotVerified(Some(error)))
-            }
-        }
+/// A read that failed: waited out if another may succeed. A store that KMS has just accepted a request for exists,
+/// whatever a read says that is not consistent yet.
+fn unread(error: CallError) -> Look {
+    match error.cause {
+        Cause::Throttled | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),
+        Cause::Denied | Cause::InvalidState | Cause::Other => Look::Ended(End::NotVerified(Some(error))),
     }
 }

@@ -241,16 +241,11 @@ fn describe() -> Vec<Row> {
         | "503"
         | "KMSInternalException"
         | "DependencyTimeoutException"
+        | "not found"
         | "reset before the answer"
         | "reset in the middle of the answer" => unread([8..=60, 4..=20, 2..=9]),
         "connection refused" => unread([1..=1, 1..=1, 1..=1]),
         "access denied" | "expired token" => soon(NotVerified, 1..=1),
-        // Looked for three times.
-        "not found" => [
-            cell(NotVerified, 3..=3, 12),
-            cell(NotVerified, 3..=3, 8),
-            cell(NotVerified, 3..=3, 3),
-        ],
         "no answer" | "an answer of a byte a second" => unread([5..=14, 2..=4, 1..=2]),
         "an answer that is malformed" | "an answer that is empty" => unread([8..=60, 3..=20, 2..=9]),
         other => panic!("no expectation for {other}"),

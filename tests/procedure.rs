@@ -231,17 +231,14 @@ async fn a_read_that_is_denied_ends_the_verification_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_vanishes_is_looked_for_three_times() {
-    let script = Scripted::new(|operation, _| match operation {
-        "Publish" => published(),
-        "DisconnectCustomKeyStore" => accepted(),
-        _ => kms_error("CustomKeyStoreNotFoundException"),
+async fn a_store_that_no_read_finds_after_kms_has_accepted_is_looked_for_until_one_does() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0..6) => kms_error("CustomKeyStoreNotFoundException"),
+        _ => state("DISCONNECTED"),
     });
-    assert_eq!(
-        scripted(&script).await.unwrap_err().error_type().as_str(),
-        "NotVerified"
-    );
-    assert_eq!(script.count("DescribeCustomKeyStores"), 3);
+    assert_eq!(told(scripted(&script).await), ("DISCONNECTED", 1, 7));
 }
 
 #[tokio::test(start_paused = true)]
