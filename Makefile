@@ -1,4 +1,4 @@
-# The verbs of the project. Each is a step of .ci/run, so that none of them rots.
+# The verbs of the project. Those from `all` to `bench` are steps of .ci/run; the others need tools of their own.
 
 .PHONY: all check test demo e2e soak bench fuzz mutants coverage
 

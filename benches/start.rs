@@ -59,10 +59,7 @@ struct Peer {
 impl Peer {
     fn start(&self, emulator: &Emulator, runtime_api: &RuntimeApi) -> Function {
         let mut command = Command::new(&self.command[0]);
-        command
-            .args(&self.command[1..])
-            .current_dir(&self.folder)
-            .stderr(std::process::Stdio::null());
+        command.args(&self.command[1..]).current_dir(&self.folder);
         let path = env::var("PATH").unwrap();
         let settings = [
             ("ALLOWED_KEY_STORE_IDS", ID),

@@ -25,7 +25,7 @@ pub(crate) async fn main() -> ExitCode {
         Err(error) => runtime::fail_init(&error.into()).await,
     };
     if let Err(error) = ended {
-        tracing::error!("The Lambda Runtime API cannot be used: {error}");
+        tracing::error!("This process ends, because the exchange with the Lambda Runtime API failed: {error}");
     }
     ExitCode::FAILURE
 }

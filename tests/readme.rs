@@ -174,7 +174,29 @@ fn the_service_control_policy_of_the_runbook_denies_tampering_and_not_the_switch
                 .map(|action| action.as_str().unwrap()),
         );
     }
-    assert!(actions.contains(&"kms:ConnectCustomKeyStore"));
+    // Each of these alone takes the switch out, or undoes it.
+    for denied in [
+        "lambda:DeleteFunction*",
+        "lambda:PutFunction*",
+        "lambda:RemovePermission",
+        "lambda:UpdateFunction*",
+        "events:DisableRule",
+        "events:PutRule",
+        "events:RemoveTargets",
+        "scheduler:DeleteSchedule",
+        "sns:DeleteTopic",
+        "cloudwatch:DeleteAlarms",
+        "cloudformation:DeleteStack",
+        "cloudformation:UpdateStack",
+        "cloudtrail:StopLogging",
+        "iam:DeleteRole*",
+        "iam:DetachRolePolicy",
+        "iam:PutRole*",
+        "iam:UpdateAssumeRolePolicy",
+        "kms:ConnectCustomKeyStore",
+    ] {
+        assert!(actions.contains(&denied), "{denied}");
+    }
     for needed in ["kms:Disconnect", "kms:Describe", "lambda:Invoke", "sns:Publish"] {
         assert!(!actions.iter().any(|action| action.starts_with(needed)), "{needed}");
     }

@@ -21,8 +21,8 @@ const METRICS: &str = "\"_aws\":";
 #[derive(Debug)]
 pub struct Function {
     child: Child,
-    /// Its standard output. A file and not a pipe: what it logged before it reported is in here by
-    /// the time the report is.
+    /// Its standard output and standard error, which Lambda keeps in one log. A file and not a pipe: what it logged
+    /// before it reported is in here by the time the report is.
     log: PathBuf,
     /// The emulator's certificate, where it has TLS.
     roots: PathBuf,
@@ -41,6 +41,7 @@ impl Function {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = |ending| std::env::temp_dir().join(format!("function-{}-{number}.{ending}", process::id()));
         let (log, roots) = (file("log"), file("pem"));
+        let lines = File::options().create(true).append(true).open(&log)?;
         command
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
@@ -57,7 +58,8 @@ impl Function {
             .env("AWS_ENDPOINT_URL_SNS", emulator.sns_url())
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
-            .stdout(File::options().create(true).append(true).open(&log)?);
+            .stderr(lines.try_clone()?)
+            .stdout(lines);
         if let Some(certificate) = emulator.certificate() {
             fs::write(&roots, certificate)?;
             // The first for the Rust SDK, the second for the CLI and boto3.
