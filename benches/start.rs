@@ -254,7 +254,8 @@ impl Bench {
     }
 
     /// From the event to the arrival of the request, and to the end of the invocation. Until that end this thread sleeps:
-    /// nothing of the benchmark takes a processor from the function and the stand-ins.
+    /// nothing of the benchmark takes a processor from the function and the stand-ins. The function has asked for an
+    /// event before one is delivered, as with Lambda, so that no time of the one before is counted.
     fn invoke(&self, runtime_api: &RuntimeApi, rest: Duration) -> (Duration, Duration) {
         let calls = self.reset();
         thread::sleep(rest);
@@ -262,6 +263,9 @@ impl Bench {
         runtime_api.deliver(event());
         runtime_api.reported(PATIENCE).expect("a report");
         let ended = begun.elapsed();
+        runtime_api
+            .asked_for_next(PATIENCE)
+            .expect("it asks for the next event");
         (disconnect(&calls) - begun, ended)
     }
 

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, mpsc as queue};
 
@@ -52,14 +53,41 @@ impl Delivery {
     }
 }
 
+/// A report as it came. What it says is made out by who waits for it, so that no more of the function's time goes by for a
+/// long one.
+#[derive(Debug)]
+struct Posted {
+    kind: Kind,
+    body: Bytes,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Response,
+    Error,
+    /// With the error type of the header.
+    InitError(String),
+}
+
+impl From<Posted> for Reported {
+    fn from(Posted { kind, body }: Posted) -> Self {
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        match kind {
+            Kind::Response => Self::Response(body),
+            Kind::Error => Self::Error(body),
+            Kind::InitError(error_type) => Self::InitError(body, error_type),
+        }
+    }
+}
+
 /// A Runtime API that one function process talks to.
 #[derive(Debug)]
 pub struct RuntimeApi {
     server: Server,
     deliveries: queue::UnboundedSender<Delivery>,
-    reports: Mutex<Receiver<Reported>>,
+    reports: Mutex<Receiver<Posted>>,
     asked: Mutex<Receiver<Instant>>,
-    posted: Arc<Mutex<Vec<String>>>,
+    posted: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl RuntimeApi {
@@ -76,7 +104,7 @@ impl RuntimeApi {
             if asked.path.ends_with("/next") {
                 let _ = ask.send(Instant::now());
             } else {
-                let body = String::from_utf8_lossy(&asked.body).into_owned();
+                let body = asked.body.clone();
                 keep.lock().unwrap_or_else(PoisonError::into_inner).push(body);
             }
             async move { handle(&asked, &waiting, &report).await }
@@ -92,7 +120,9 @@ impl RuntimeApi {
 
     /// The bodies of all reports so far, as they came.
     pub fn posted(&self) -> Vec<String> {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
+        posted.iter().map(text).collect()
     }
 
     /// Waits until the function asks for the next invocation, and gives the moment at which it did. The first
@@ -115,7 +145,7 @@ impl RuntimeApi {
     /// Waits for the next report of the function.
     pub fn reported(&self, within: Duration) -> Result<Reported, RecvTimeoutError> {
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.recv_timeout(within)
+        reports.recv_timeout(within).map(Reported::from)
     }
 
     /// Hands over an invocation and waits for its end, somewhat longer than the invocation may take.
@@ -130,26 +160,26 @@ impl RuntimeApi {
 async fn handle(
     asked: &Asked,
     waiting: &AsyncMutex<queue::UnboundedReceiver<Delivery>>,
-    report: &Sender<Reported>,
+    report: &Sender<Posted>,
 ) -> Reply {
     let path = asked.path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
-    let body = || serde_json::from_slice(&asked.body).unwrap_or(Value::Null);
-    let reported = match path.split('/').collect::<Vec<_>>().as_slice() {
+    let kind = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["invocation", "next"] => {
             return match waiting.lock().await.recv().await {
                 Some(delivery) => next(delivery),
                 None => Reply::Hang,
             };
         }
-        ["invocation", _, "response"] => Reported::Response(body()),
-        ["invocation", _, "error"] => Reported::Error(body()),
+        ["invocation", _, "response"] => Kind::Response,
+        ["invocation", _, "error"] => Kind::Error,
         ["init", "error"] => {
-            let kind = asked.header("lambda-runtime-function-error-type").unwrap_or_default();
-            Reported::InitError(body(), kind.to_owned())
+            let error_type = asked.header("lambda-runtime-function-error-type").unwrap_or_default();
+            Kind::InitError(error_type.to_owned())
         }
         _ => return whole(404, Vec::new(), Vec::new()),
     };
-    let _ = report.send(reported);
+    let body = asked.body.clone();
+    let _ = report.send(Posted { kind, body });
     whole(202, Vec::new(), b"{\"status\":\"OK\"}".to_vec())
 }
 
