@@ -121,7 +121,7 @@ async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progres
         Ok(()) => Outcome::DryRun,
         Err(error) => Outcome::Failed(error.into()),
     };
-    progress.findings = findings;
+    progress.findings = findings.into_iter().map(|finding| finding.told).collect();
     outcome
 }
 

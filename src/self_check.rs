@@ -1,5 +1,5 @@
-//! The self-check: do the allowed key stores exist, and would a notice reach somebody? Each finding is a sentence
-//! with its advice; none is fatal. It cannot say whether the role may disconnect: only a disconnect does.
+//! The self-check: do the allowed key stores exist, and is the topic there and of use? Each finding is a sentence
+//! with its advice; none is fatal. It cannot say whether the role may disconnect or publish: only doing it does.
 
 use std::collections::BTreeSet;
 
@@ -26,19 +26,37 @@ pub enum Tries {
     UntilAnswered,
 }
 
+/// What the self-check has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// A sentence, with its advice.
+    pub told: String,
+    /// Whether it says only that a call was not answered this time, so that nothing is known to be wrong.
+    pub may_pass: bool,
+}
+
+impl Finding {
+    fn certain(told: String) -> Self {
+        Self { told, may_pass: false }
+    }
+
+    fn incomplete(error: &CallError) -> Self {
+        Self {
+            told: format!("The self-check is incomplete: {error}. Advice: {}.", error.advice()),
+            may_pass: error.may_pass(),
+        }
+    }
+}
+
 /// Checks, in parallel and until `until` at the latest, that the allowed key stores exist and that
 /// the topic exists, has subscribers and does not depend on one of them.
 ///
 /// In Init these calls also open the TLS connections that the first invocation needs.
-pub async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<String> {
+pub async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<Finding> {
     let check = Check { app, until, tries };
     let (key_stores, topic) = tokio::join!(check.key_stores(), check.topic());
-    let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![incomplete(&error)]);
+    let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![Finding::incomplete(&error)]);
     [found(key_stores), found(topic)].concat()
-}
-
-fn incomplete(error: &CallError) -> String {
-    format!("The self-check is incomplete: {error}. Advice: {}.", error.advice())
 }
 
 struct Check<'a> {
@@ -55,18 +73,18 @@ impl Check<'_> {
         }
     }
 
-    async fn key_stores(&self) -> Result<Vec<String>, CallError> {
+    async fn key_stores(&self) -> Result<Vec<Finding>, CallError> {
         let existing = self.existing().await?;
         let config = &self.app.config;
         let AllowList::These(allowed) = &config.allowed else {
             return Ok(Vec::new());
         };
         let finding = |id: &KeyStoreId| {
-            format!(
+            Finding::certain(format!(
                 "{id} is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store in this account in {}. \
                  Advice: correct the ID, or take it off the list.",
                 config.region
-            )
+            ))
         };
         Ok(allowed
             .iter()
@@ -95,7 +113,7 @@ impl Check<'_> {
         Ok(ids)
     }
 
-    async fn topic(&self) -> Result<Vec<String>, CallError> {
+    async fn topic(&self) -> Result<Vec<Finding>, CallError> {
         let topic = &self.app.config.topic;
         let request = || self.app.sns.get_topic_attributes().topic_arn(topic.as_str()).send();
         let answer = self
@@ -104,16 +122,16 @@ impl Check<'_> {
         let attribute = |name| answer.attributes()?.get(name).map(String::as_str);
         let mut findings = Vec::new();
         if attribute("SubscriptionsConfirmed") == Some("0") {
-            findings.push(format!(
+            findings.push(Finding::certain(format!(
                 "The topic {topic} has no confirmed subscription: nobody is told of anything. Advice: subscribe \
                  somebody to it, and confirm the subscription."
-            ));
+            )));
         }
         if let Some(key) = attribute("KmsMasterKeyId").filter(|key| self.may_be_in_a_key_store(key)) {
             findings.extend(
                 self.topic_key(key)
                     .await
-                    .unwrap_or_else(|error| Some(incomplete(&error))),
+                    .unwrap_or_else(|error| Some(Finding::incomplete(&error))),
             );
         }
         Ok(findings)
@@ -129,7 +147,7 @@ impl Check<'_> {
     }
 
     /// A topic that is encrypted with a key in the store falls silent the moment the store is cut off.
-    async fn topic_key(&self, key: &str) -> Result<Option<String>, CallError> {
+    async fn topic_key(&self, key: &str) -> Result<Option<Finding>, CallError> {
         let config = &self.app.config;
         let request = || self.app.kms.describe_key().key_id(key).send();
         let answer = self
@@ -140,12 +158,12 @@ impl Check<'_> {
             .and_then(|metadata| metadata.custom_key_store_id())
             .and_then(|id| id.parse::<KeyStoreId>().ok());
         let finding = |id: KeyStoreId| {
-            format!(
+            Finding::certain(format!(
                 "The topic {} is encrypted with a KMS key in custom key store {id}, which this function may \
                  disconnect: from that moment no notice is delivered. Advice: encrypt the topic with a key \
                  outside custom key stores.",
                 config.topic
-            )
+            ))
         };
         Ok(store.filter(|id| config.allowed.clear(id).is_ok()).map(finding))
     }

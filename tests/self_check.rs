@@ -86,6 +86,8 @@ fn init_makes_each_call_once_and_a_dry_run_until_it_is_answered() {
     calls.sort();
     assert_eq!(calls, ["DescribeCustomKeyStores", "GetTopicAttributes"]);
     assert_eq!(warned.len(), 2, "{warned:?}");
+    let counted = stage.function.metrics().pop().unwrap();
+    assert_eq!(counted["SelfCheckFindings"], 0, "nothing is known to be wrong");
     let report = stage.report(&json!({ "CustomKeyStoreId": ID, "DryRun": true }));
     assert!(report.get("findings").is_none(), "{report}");
 }
