@@ -32,8 +32,9 @@ impl Config {
         let topic = check(&mut faults, "TOPIC_ARN", &lookup, topic_arn);
         let dry_run = check(&mut faults, "DRY_RUN", &lookup, dry_run);
         // The SDK's own order.
-        let any_region = |name: &str| lookup(name).or_else(|| lookup("AWS_DEFAULT_REGION"));
-        let region = check(&mut faults, "AWS_REGION", any_region, region);
+        let is_set = |name: &&str| lookup(name).is_some();
+        let name = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set);
+        let region = check(&mut faults, name.unwrap_or("AWS_REGION"), &lookup, region);
         match (allowed, topic, dry_run, region) {
             (Some(allowed), Some(topic), Some(dry_run), Some(region)) => Ok(Self {
                 allowed,
@@ -238,6 +239,9 @@ mod tests {
         let default = ("AWS_DEFAULT_REGION", Some("eu-west-1"));
         assert_eq!(region(&[default]), "us-east-1", "AWS_REGION comes first");
         assert_eq!(region(&[("AWS_REGION", None), default]), "eu-west-1");
+        let empty = [("AWS_REGION", None), ("AWS_DEFAULT_REGION", Some(""))];
+        let message = config(&empty).unwrap_err().to_string();
+        assert!(message.contains("AWS_DEFAULT_REGION is \"\""), "{message}");
     }
 
     #[test]

@@ -276,8 +276,8 @@ struct Seen {
     contradicted: u32,
 }
 
-/// A read that failed: waited out if another may succeed. A store that KMS has just accepted a request for exists,
-/// whatever a read says that is not consistent yet.
+/// A read that failed: waited out if another may succeed. A store that KMS knew when it was asked to disconnect exists:
+/// a read that does not find it may not be consistent yet, which takes minutes at worst.
 fn unread(error: CallError) -> Look {
     match error.cause {
         Cause::Throttled | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),

@@ -233,8 +233,8 @@ fn unrecognised(wrong: &str) -> Event {
     Event::refused(trigger, None, wrong, direct::advice())
 }
 
-/// An account or Region as an envelope writes it. What should be a text and is not is kept as it stands: it is
-/// compared like any other, and never passed over.
+/// An account or Region as an envelope writes it; an empty text counts as absent. What should be a text and is not is
+/// kept as it stands, and is compared like any other.
 fn place(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

@@ -13,7 +13,7 @@ use crate::{
 /// How an invocation ended. There is no path to success but the first three.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Disconnected by this run, read back.
+    /// Disconnected by this run, or by a request before it that was still under way; read back.
     Disconnected,
     /// It was so already, read back.
     AlreadyDisconnected,
@@ -68,7 +68,7 @@ pub enum Failure {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Name {
-    /// Disconnected by this run, read back.
+    /// Disconnected by this run, or by a request before it that was still under way; read back.
     Disconnected,
     /// It was so already, read back.
     AlreadyDisconnected,

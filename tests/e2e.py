@@ -219,12 +219,16 @@ def everything(cloud, alarm_topic):
     }
 
 
-def deploy(cloud, template, stack_name, parameters):
+def sam_deploy(cloud, template, stack_name, parameters):
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
     files = ["--template-file", str(template), "--config-file", str(ROOT / "samconfig.toml")]
     how = ["--stack-name", stack_name, "--no-confirm-changeset", "--no-progressbar"]
     command = ["sam", "deploy", *files, *how, "--parameter-overrides", *overrides]
-    done = subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
+
+
+def deploy(cloud, template, stack_name, parameters):
+    done = sam_deploy(cloud, template, stack_name, parameters)
     check(f"sam deploy of {stack_name}", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
     stack = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -299,8 +303,8 @@ LOCAL_SQS = """aws() {
 }"""
 
 
-def runbook(cloud, inbox):
-    """The runbook's commands, as they stand there, from top to bottom."""
+def runbook(cloud, outputs, inbox):
+    """The runbook's commands, as they stand there, from top to bottom. A failed event is waiting."""
     commands = blocks("docs/runbook.md")
     (preamble,) = commands.pop("")
     check("the runbook's chapters", list(commands) == ["Before", "During", "After"], list(commands))
@@ -330,6 +334,10 @@ def runbook(cloud, inbox):
     check("runbook, After: it is DISCONNECTED at first", shown.startswith("DISCONNECTED"), shown)
     check("runbook, After: and CONNECTED in the end", cloud.state(PAYMENTS) == "CONNECTED")
     check("runbook, After: the log tells the outcomes", tells(shown, "DISCONNECTED"), shown)
+    check("runbook, After: the failed event is shown", '"cks-none"' in shown, shown)
+    wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = cloud.client("sqs").get_queue_attributes(QueueUrl=outputs["FailedEventsQueueUrl"], AttributeNames=wanted)
+    check("runbook, After: and is no longer in the queue", set(left["Attributes"].values()) == {"0"}, left["Attributes"])
     inbox.take()
 
 
@@ -433,7 +441,7 @@ def refusals(cloud, outputs, inbox):
     invoke(FunctionName=outputs["FunctionArn"], InvocationType="Event", Payload=json.dumps({"CustomKeyStoreId": "cks-none"}))
     sqs, queue = cloud.client("sqs"), outputs["FailedEventsQueueUrl"]
     received = until(
-        "a message in the on-failure queue", 60, lambda: sqs.receive_message(QueueUrl=queue).get("Messages")
+        "a message in the on-failure queue", 60, lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages")
     )
     body = json.loads(received[0]["Body"])
     check("a failing event ends in the on-failure queue", body["requestPayload"]["CustomKeyStoreId"] == "cks-none", body)
@@ -476,6 +484,35 @@ def permissions(cloud):
     check("the role grants what was called, no more and no less", granted - platform == seen, (granted, seen))
 
 
+def given_up(cloud, outputs, alarm_topic):
+    """What delivers to the function gives up in time and keeps what it could not deliver."""
+    events, queue = cloud.client("events"), outputs["UndeliveredEventsQueueUrl"].rsplit("/", 1)[1]
+    for name in [rule["Name"] for rule in events.list_rules()["Rules"] if rule["Name"].startswith(STACK)]:
+        (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
+        check(f"{name} gives up after six hours", target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 21600, target)
+        check(f"{name} keeps what it could not deliver", target["DeadLetterConfig"]["Arn"].endswith(f":{queue}"), target)
+    sns = cloud.client("sns")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=alarm_topic)["Subscriptions"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
+    check("the topic of the alarms does too", json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].endswith(f":{queue}"), attributes)
+
+
+def rejected(cloud, template):
+    """What would be refused on a Friday evening is rejected when it is deployed."""
+    listed = {"AllowedKeyStoreIds": PAYMENTS, "KmsEndpointUrl": cloud.kms_url}
+    schedule = {"ScheduleExpression": "rate(1 day)", "ScheduleKeyStoreId": ARCHIVE}
+    drill = {"DrillScheduleExpression": "rate(1 day)", "DrillKeyStoreId": ARCHIVE}
+    for parameters, why in [
+        ({"AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "stands alone"),
+        ({"AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
+        ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),
+        ({**listed, **drill}, "DrillKeyStoreId must be among"),
+    ]:
+        done = sam_deploy(cloud, template, f"{STACK}-rejected", parameters)
+        said = done.stdout + done.stderr
+        check(f"rejected, because: {why}", done.returncode != 0 and why in said, said[-3000:])
+
+
 def any_key_store(cloud, template):
     """Where any key store is allowed, nothing is taken for the name of one. There is no schedule here either."""
     parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url}
@@ -512,12 +549,14 @@ def main():
             selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
             by_hand(cloud, outputs, inbox, selected)
             operator(cloud)
-            runbook(cloud, inbox)
+            refusals(cloud, outputs, inbox)
+            runbook(cloud, outputs, inbox)
             rules(cloud)
             asynchronous(cloud, outputs, inbox, alarm_topic)
-            refusals(cloud, outputs, inbox)
             schedule(cloud, inbox)
             permissions(cloud)
+            given_up(cloud, outputs, alarm_topic)
+            rejected(cloud, template)
             any_key_store(cloud, template)
         finally:
             cloud.stop()

@@ -495,6 +495,22 @@ fn an_account_or_region_that_is_no_text_is_compared_all_the_same() {
     for (field, value) in [("account", json!(123_456_789_012_u64)), ("region", Value::Null)] {
         assert!(matches!(with(field, value).asks, Asks::Disconnect { .. }), "{field}");
     }
+    for (stem, pointer) in [
+        ("alarm-action-single-metric", "/accountId"),
+        ("alarm-action-single-metric", "/region"),
+        (
+            "alarm-eventbridge-single-metric",
+            "/detail/configuration/metrics/0/accountId",
+        ),
+        ("cloudtrail-connect", "/detail/recipientAccountId"),
+        ("cloudtrail-connect", "/detail/awsRegion"),
+    ] {
+        let mut event: Value = serde_json::from_str(&files()[stem]).unwrap();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[field] = json!(["elsewhere"]);
+        let wrong = wrong(read(&event.to_string()));
+        assert!(wrong.contains("this function"), "{stem} {pointer}: {wrong}");
+    }
 }
 
 #[test]

@@ -166,29 +166,41 @@ fn the_service_control_policy_of_the_runbook_denies_tampering_and_not_the_switch
             statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].is_array(),
             "{statement}"
         );
-        actions.extend(
-            statement["Action"]
+        let listed = |name: &str| {
+            statement[name]
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|action| action.as_str().unwrap()),
-        );
+                .map(|word| word.as_str().unwrap())
+        };
+        for action in listed("Action") {
+            // The trail is not the stack's: its ARN is the reader's to add.
+            let service = action.split(':').next().unwrap();
+            let covers = |resource: &str| resource == "*" || resource.starts_with(&format!("arn:aws:{service}:"));
+            assert!(service == "cloudtrail" || listed("Resource").any(covers), "{action}");
+            actions.push(action);
+        }
     }
-    // Each of these alone takes the switch out, or undoes it.
+    // Each of these alone takes the switch or its telling out, or undoes it.
     for denied in [
         "lambda:DeleteFunction*",
         "lambda:PutFunction*",
         "lambda:RemovePermission",
         "lambda:UpdateFunction*",
+        "events:DeleteRule",
         "events:DisableRule",
         "events:PutRule",
+        "events:PutTargets",
         "events:RemoveTargets",
         "scheduler:DeleteSchedule",
+        "scheduler:UpdateSchedule",
         "sns:DeleteTopic",
         "cloudwatch:DeleteAlarms",
         "cloudformation:DeleteStack",
+        "cloudformation:ExecuteChangeSet",
         "cloudformation:UpdateStack",
         "cloudtrail:StopLogging",
+        "iam:AttachRolePolicy",
         "iam:DeleteRole*",
         "iam:DetachRolePolicy",
         "iam:PutRole*",
