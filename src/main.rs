@@ -4,6 +4,9 @@ use std::{process::ExitCode, time::SystemTime};
 
 use disconnect_custom_key_store::{init::init, logging, runtime};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs the function until Lambda ends the process.
 ///
 /// One thread is enough: an invocation does one thing after another, and there is one at a time.
