@@ -184,7 +184,7 @@ impl Event {
 
     /// Refuses an envelope that, beside what it holds, names a key store as a direct payload does: that may be two.
     fn named_once(self, envelope: &Map<String, Value>) -> Self {
-        if direct::NAMES.iter().any(|name| envelope.contains_key(*name)) {
+        if direct::names_key_store(envelope) {
             return self.but(
                 "the event is an envelope and names a key store of its own beside what it holds",
                 "Send the envelope as it came, or a direct payload by itself",

@@ -42,10 +42,9 @@ pub async fn init(lookup: impl Fn(&str) -> Option<String>, clock: fn() -> System
     let app = App::new(config, &sdk);
     let findings = caught(self_check(&app, Instant::now() + SELF_CHECK_LIMIT, Tries::One)).await;
     let findings = findings.unwrap_or_else(|panic| {
-        vec![Finding {
-            told: format!("The self-check broke off with a panic: {panic}"),
-            may_pass: false,
-        }]
+        vec![Finding::certain(format!(
+            "The self-check broke off with a panic: {panic}"
+        ))]
     });
     for finding in &findings {
         warn!("{}", finding.told);

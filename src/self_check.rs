@@ -36,7 +36,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn certain(told: String) -> Self {
+    /// Something that is known to be wrong.
+    pub(crate) fn certain(told: String) -> Self {
         Self { told, may_pass: false }
     }
 

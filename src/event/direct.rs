@@ -32,8 +32,13 @@ pub(super) fn advice() -> String {
     format!("Send {EXAMPLE}, with DryRun, Reason and RequestedBy as you need them")
 }
 
-/// The two spellings of the field that names the key store.
-pub(super) const NAMES: [&str; 2] = ["CustomKeyStoreId", "customKeyStoreId"];
+/// The field that names the key store.
+const ID: &str = "CustomKeyStoreId";
+
+/// Whether an object names a key store as a direct payload does, in either spelling.
+pub(super) fn names_key_store(object: &Map<String, Value>) -> bool {
+    object.keys().any(|name| known(name) == Some(ID))
+}
 
 /// The shortest good payload.
 pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
@@ -99,11 +104,10 @@ impl<'a> Fields<'a> {
     }
 
     fn key_store(&mut self) -> Option<KeyStoreId> {
-        const NAME: &str = "CustomKeyStoreId";
-        if self.given.iter().all(|(name, _)| *name != NAME) {
-            self.faults.push(format!("{NAME} is missing"));
+        if self.given.iter().all(|(name, _)| *name != ID) {
+            self.faults.push(format!("{ID} is missing"));
         }
-        self.once(NAME, |value| {
+        self.once(ID, |value| {
             let id = string(value)?;
             id.parse().map_err(|why| format!("{why}; found {}", text::quote(id)))
         })
@@ -146,7 +150,7 @@ fn unknown(names: &[String]) -> Option<String> {
 /// The field that this name means: AWS spells it with a capital, many JSON writers without.
 fn known(name: &str) -> Option<&'static str> {
     match name {
-        "CustomKeyStoreId" | "customKeyStoreId" => Some("CustomKeyStoreId"),
+        "CustomKeyStoreId" | "customKeyStoreId" => Some(ID),
         "DryRun" | "dryRun" => Some("DryRun"),
         "Reason" | "reason" => Some("Reason"),
         "RequestedBy" | "requestedBy" => Some("RequestedBy"),
