@@ -13,12 +13,12 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use disconnect_custom_key_store::{
     aws::{CallError, Operation},
     disconnect::Progress,
-    event::{self, Trigger, TriggerType},
+    event::{self, Payload, Trigger, TriggerType},
     ids::Place,
     kms::{ConnectionState, KeyStore},
     notice,
-    outcome::{Outcome, Verification},
-    report::{Origin, Report},
+    outcome::{NotVerified, Outcome},
+    report::{Origin, Report, Stage},
 };
 use tokio::time::Instant;
 
@@ -43,7 +43,7 @@ fn events(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("event → request");
     for stem in EVENTS {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("events/{stem}.json"));
-        let payload = fs::read_to_string(file).unwrap();
+        let payload = Payload::from(fs::read_to_string(file).unwrap().as_str());
         group.bench_function(stem, |bencher| bencher.iter(|| event::read(black_box(&payload), &own)));
     }
 }
@@ -73,12 +73,15 @@ fn outcomes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("outcome → notice");
     for outcome in [
         Outcome::Disconnected,
-        Outcome::Disconnecting(Verification::GoesOn),
+        Outcome::NotVerified(NotVerified {
+            is_under_way: true,
+            error: None,
+        }),
         Outcome::Failed(failed.into()),
     ] {
         group.bench_function(outcome.name().as_str(), |bencher| {
             bencher.iter(|| {
-                let report = Report::new(&origin, &progress, black_box(&outcome));
+                let report = Report::new(&origin, &progress, Stage::Final(black_box(&outcome)));
                 (notice::subject(&report), notice::body(&report))
             });
         });

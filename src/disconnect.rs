@@ -49,6 +49,10 @@ const ACT_LIMIT: Duration = Duration::from_secs(120);
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>).
 const READS_IN_A_ROW: u32 = 3;
 
+/// How long after the first read the second one comes that confirms an earlier disconnect. KMS is eventually
+/// consistent, and right after a connect both its rejection and one read can be stale.
+const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
+
 /// What one run has done and seen so far. It outlives the run, so that a run which breaks off can
 /// still be reported.
 #[derive(Debug, Default)]
@@ -59,7 +63,7 @@ pub struct Progress {
     pub unanswered: u32,
     /// How often the state was asked for.
     pub describe_calls: u32,
-    /// When KMS had accepted the request, or said that it was at it already.
+    /// When KMS had accepted a request, or `DISCONNECTING` or `DISCONNECTED` was read after one.
     pub accepted: Option<Instant>,
     /// When `DISCONNECTED` had been read.
     pub verified: Option<Instant>,
@@ -69,6 +73,8 @@ pub struct Progress {
     pub findings: Vec<String>,
     /// How many notices could not be sent.
     pub notices_failed: u32,
+    /// True if an alarm that would act is muted.
+    pub is_muted: bool,
 }
 
 impl Progress {
@@ -96,27 +102,39 @@ impl Progress {
         self.unanswered += 1;
         let answer = kms::disconnect(kms, target.id(), until).await;
         match &answer {
-            Err(error) if error.cause == Cause::Unavailable => {}
+            Err(error) if error.may_have_been_carried_out() => {}
             Ok(_) | Err(_) => self.unanswered -= 1,
         }
-        if answer.is_ok() {
+        if let Ok(Answer::Accepted) = answer {
             self.accepted.get_or_insert_with(Instant::now);
         }
         answer
+    }
+
+    /// True if the state last read is `DISCONNECTING` or `DISCONNECTED`.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.key_store.as_ref().is_some_and(|store| match store.state {
+            ConnectionState::Disconnecting | ConnectionState::Disconnected => true,
+            ConnectionState::Connected
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Unknown(_) => false,
+        })
     }
 }
 
 /// How a run ended.
 #[derive(Debug)]
 pub enum End {
-    /// `DISCONNECTED` was read back.
+    /// `DISCONNECTED` was read.
     Disconnected {
-        /// It was so before this run: KMS rejected the request, and the first read said so.
+        /// Already before this run: KMS rejected the request, and two reads found `DISCONNECTED`.
         already: bool,
     },
-    /// KMS accepted the request or was at it already, and `DISCONNECTED` was not read.
+    /// `DISCONNECTED` was not read as often as it must be.
     NotVerified(Option<CallError>),
-    /// KMS would not, or could not be reached.
+    /// KMS rejected the request, or could not be reached.
     Failed(CallError),
 }
 
@@ -136,20 +154,40 @@ impl Run<'_> {
     pub async fn disconnect(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&mut Progress)) -> End {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
-            Err(error) => return End::Failed(error),
+            Err(error) => {
+                // With a request that was not answered, the state has just been read.
+                if error.is_rejection() && progress.unanswered == 0 {
+                    // So that the report can say whether the keys work. What this read finds changes nothing else.
+                    let _ = self.answer_of_state(progress).await;
+                }
+                return End::Failed(error);
+            }
         };
         let mut seen = Seen {
             only_disconnected: answer == Answer::InvalidState && progress.unanswered == 0,
             ..Seen::default()
         };
-        match self.first_look(progress, &mut seen).await {
-            Look::Ended(end) => return end,
-            Look::NotYet(_) => not_yet(progress).await,
+        let mut look = self.first_look(progress, &mut seen).await;
+        if let Look::OnceMore = look {
+            sleep_until((Instant::now() + SECOND_READ_AFTER).min(self.until)).await;
+            look = self.look(progress, &mut seen).await;
         }
-        self.verify(progress, seen).await
+        match look {
+            Look::Ended(end) => end,
+            // The second read failed: it is repeated, and nobody is told early of a store that is disconnected.
+            Look::NotYet(error) if seen.only_disconnected && seen.disconnected_at.is_some() => {
+                self.verify(progress, seen, error).await
+            }
+            Look::OnceMore => self.verify(progress, seen, None).await,
+            Look::NotYet(error) => {
+                not_yet(progress).await;
+                self.verify(progress, seen, error).await
+            }
+        }
     }
 
-    /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out.
+    /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out. The
+    /// last request is sent just before the limit, however long the pauses are by then.
     async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
         let last_ask = last_try(Instant::now(), act_until);
@@ -160,9 +198,7 @@ impl Run<'_> {
                 Err(error) if !error.may_pass() && progress.unanswered == 0 => return Err(error),
                 Err(error) => error,
             };
-            let pause = backoff.pause();
-            let is_late = || Instant::now() + pause > last_ask;
-            let is_last = !error.may_pass() || is_late();
+            let is_last = !error.may_pass() || Instant::now() >= last_ask;
             let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
             if (is_last || is_due)
                 && let Some(answer) = self.answer_of_state(progress).await
@@ -170,11 +206,11 @@ impl Run<'_> {
                 progress.accepted.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
-            // The look may have taken what time was left.
-            if is_last || is_late() {
+            // The look may have taken the time that was left.
+            if is_last || Instant::now() > last_ask {
                 return Err(error);
             }
-            sleep(pause).await;
+            sleep_until((Instant::now() + backoff.pause()).min(last_ask)).await;
         }
     }
 
@@ -200,41 +236,54 @@ impl Run<'_> {
             let pause = backoff.pause();
             match look {
                 Look::NotYet(Some(_)) if Instant::now() + pause < give_up => sleep(pause).await,
-                Look::NotYet(_) | Look::Ended(_) => return look,
+                Look::NotYet(_) | Look::OnceMore | Look::Ended(_) => return look,
             }
         }
     }
 
     /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
-    /// comes just before that, however long the pauses are by then.
-    async fn verify(&self, progress: &mut Progress, mut seen: Seen) -> End {
+    /// comes just before that, however long the pauses are by then. `last_error` is that of the look before.
+    async fn verify(&self, progress: &mut Progress, mut seen: Seen, mut last_error: Option<CallError>) -> End {
         let last_look = last_try(Instant::now(), self.until);
         let mut backoff = Backoff::new(READS);
-        let mut last_error = None;
         while Instant::now() < last_look {
-            sleep_until((Instant::now() + backoff.pause()).min(last_look)).await;
+            let mut next = Instant::now() + backoff.pause();
+            if let Some(first) = seen.disconnected_at {
+                next = next.max(first + SECOND_READ_AFTER);
+            }
+            sleep_until(next.min(last_look)).await;
             match self.look(progress, &mut seen).await {
                 Look::Ended(end) => return end,
+                Look::OnceMore => last_error = None,
                 Look::NotYet(error) => last_error = error,
             }
         }
         End::NotVerified(last_error)
     }
 
-    /// Reads the state once, and asks KMS again where the state contradicts its answer.
+    /// Reads the state once, and asks KMS again if the state contradicts its answer.
     async fn look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
         let state = match progress.read(self.kms, self.target, self.until).await {
-            Ok(key_store) => &key_store.state,
+            Ok(key_store) => key_store.state.clone(),
             Err(error) => return unread(error),
         };
         match state {
             ConnectionState::Disconnected => {
+                if seen.wants_another(Instant::now()) {
+                    return Look::OnceMore;
+                }
+                progress.accepted.get_or_insert_with(Instant::now);
                 progress.verified = Some(Instant::now());
                 Look::Ended(End::Disconnected {
                     already: seen.only_disconnected,
                 })
             }
-            ConnectionState::Disconnecting | ConnectionState::Unknown(_) => {
+            ConnectionState::Disconnecting => {
+                progress.accepted.get_or_insert_with(Instant::now);
+                *seen = Seen::default();
+                Look::NotYet(None)
+            }
+            ConnectionState::Unknown(_) => {
                 *seen = Seen::default();
                 Look::NotYet(None)
             }
@@ -256,6 +305,8 @@ impl Run<'_> {
         match progress.ask(self.kms, self.target, self.until).await {
             Ok(Answer::Accepted | Answer::InvalidState) => Look::NotYet(None),
             Err(error) if error.may_pass() => Look::NotYet(Some(error)),
+            // What was accepted before is not undone by a later rejection.
+            Err(error) if progress.accepted.is_some() => Look::Ended(End::NotVerified(Some(error))),
             Err(error) => Look::Ended(End::Failed(error)),
         }
     }
@@ -264,6 +315,8 @@ impl Run<'_> {
 /// What one look found.
 enum Look {
     Ended(End),
+    /// `DISCONNECTED` for the first time, of a request that KMS rejected.
+    OnceMore,
     NotYet(Option<CallError>),
 }
 
@@ -272,15 +325,33 @@ enum Look {
 struct Seen {
     /// KMS rejected the first request, and no state but `DISCONNECTED` was read since.
     only_disconnected: bool,
+    /// When `DISCONNECTED` was first read, if only that was.
+    disconnected_at: Option<Instant>,
     /// Reads in a row that found the store connected, connecting or failed.
     contradicted: u32,
+}
+
+impl Seen {
+    /// True if `DISCONNECTED` must be read once more. Notes the first such read.
+    fn wants_another(&mut self, now: Instant) -> bool {
+        match self.disconnected_at {
+            _ if !self.only_disconnected => false,
+            Some(first) => now < first + SECOND_READ_AFTER,
+            None => {
+                self.disconnected_at = Some(now);
+                true
+            }
+        }
+    }
 }
 
 /// A read that failed: waited out if another may succeed. A store that KMS knew when it was asked to disconnect exists:
 /// a read that does not find it may not be consistent yet, which takes minutes at worst.
 fn unread(error: CallError) -> Look {
     match error.cause {
-        Cause::Throttled | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),
-        Cause::Denied | Cause::InvalidState | Cause::Other => Look::Ended(End::NotVerified(Some(error))),
+        Cause::Throttled | Cause::Unreachable | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),
+        Cause::Denied | Cause::NoCredentials | Cause::InvalidState | Cause::NotSent | Cause::Other => {
+            Look::Ended(End::NotVerified(Some(error)))
+        }
     }
 }

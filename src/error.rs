@@ -2,72 +2,23 @@
 
 use lambda_runtime::Diagnostic;
 
-use crate::{
-    aws::CallError,
-    config::InvalidConfiguration,
-    outcome::{Failure, Refusal},
-    text,
-};
+use crate::text;
 
-/// Why Init or an invocation failed: one variant a stage of the path, the cause kept as its source.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The environment is faulty. Init ends with this.
-    #[error(transparent)]
-    Configuration(#[from] InvalidConfiguration),
-    /// The event or the guard forbids it.
-    #[error("{message}")]
-    Refused {
-        /// The report's message.
-        message: String,
-        /// The rule that forbids it.
-        source: Refusal,
-    },
-    /// KMS would not, or could not be reached.
-    #[error("{message}")]
-    Disconnect {
-        /// The report's message.
-        message: String,
-        /// What went wrong.
-        source: Failure,
-    },
-    /// `DISCONNECTED` was not read back. Lambda's retry goes on verifying.
-    #[error("{message}")]
-    Verify {
-        /// The report's message.
-        message: String,
-        /// The last read's error, if it failed.
-        source: Option<CallError>,
-    },
-    /// The work succeeded and its notice could not be sent.
-    #[error("the notice could not be sent ({source}; {}). The outcome that it would have told: {report}", .source.advice())]
-    Publish {
-        /// The whole report, as JSON.
-        report: String,
-        /// Why the notice could not be sent.
-        source: CallError,
-    },
-}
-
-impl Error {
-    /// The name of this error on the wire.
-    #[must_use]
-    pub const fn error_type(&self) -> ErrorType {
-        match self {
-            Self::Configuration(_) => ErrorType::InvalidConfiguration,
-            Self::Refused { source, .. } => source.error_type(),
-            Self::Disconnect { source, .. } => source.error_type(),
-            Self::Verify { .. } => ErrorType::NotVerified,
-            Self::Publish { .. } => ErrorType::NotificationFailed,
-        }
-    }
+/// Why Init or an invocation failed, as Lambda reports it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The name that alarms and the `Catch` clauses of Step Functions use.
+    pub error_type: ErrorType,
+    /// What happened, in words.
+    pub message: String,
 }
 
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         Self {
-            error_type: error.error_type().as_str().into(),
-            error_message: text::visible(error.to_string()),
+            error_type: error.error_type.as_str().into(),
+            error_message: text::visible(error.message),
         }
     }
 }
@@ -90,7 +41,7 @@ pub enum ErrorType {
     KmsUnavailable,
     /// A fault of the function, or an answer of KMS that it does not know.
     InternalError,
-    /// KMS accepted the request, and `DISCONNECTED` was not read in the time there was.
+    /// The run ended before `DISCONNECTED` was read.
     NotVerified,
     /// The work succeeded, and its notice could not be sent.
     NotificationFailed,

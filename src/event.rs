@@ -1,26 +1,70 @@
 //! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
 //!
-//! What AWS sends is read leniently: a few fields count, and all others may be anything. What a
-//! person writes is read strictly. An event names a key store only if exactly one ID stands at the
-//! documented place; nothing is searched for, nothing is guessed. Whether that key store may be
-//! disconnected is not decided here but by the [guard](crate::guard).
+//! What AWS sends is read leniently: a few fields count, and all others may be anything. What a person writes is
+//! read strictly. Where the two meet, the strict rule wins: a person who adds `DryRun` to an alarm to try it out must
+//! not disconnect anything. An event names a key store only if exactly one ID is at the documented places. The
+//! [guard](crate::guard) decides whether that key store may be disconnected.
 
 mod alarm;
 mod cloudtrail;
 mod direct;
+mod draft;
+mod dry_run;
 mod eventbridge;
+mod fields;
+mod look_alike;
 mod schedule;
 mod sns;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     ids::{KeyStoreId, Place},
-    json, text,
+    json,
 };
+use draft::{Draft, Fault};
 
 pub use direct::Direct;
+
+/// The largest event that is read, in bytes. Lambda delivers up to 6 MB to a synchronous invocation
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), and no event that this function
+/// knows comes near to this.
+pub const LARGEST: usize = 1 << 20;
+
+/// The payload of one invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// A text of at most [`LARGEST`] bytes.
+    Text(String),
+    /// A larger one, which is not kept.
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// True if it seems to ask for a dry run.
+        asks_for_dry_run: bool,
+    },
+}
+
+impl From<&[u8]> for Payload {
+    /// Takes what Lambda delivers. Bytes that are not UTF-8 become U+FFFD, which no key store ID can contain.
+    fn from(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        if bytes.len() > LARGEST {
+            return Self::TooLarge {
+                bytes: bytes.len(),
+                asks_for_dry_run: dry_run::is_asked_for_in_text(&text),
+            };
+        }
+        Self::Text(text.into_owned())
+    }
+}
+
+impl From<&str> for Payload {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
 
 /// An event as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,33 +76,54 @@ pub struct Event {
     /// Who asked, as far as the event says.
     pub requested_by: Option<String>,
     /// What it asks for.
-    pub asks: Asks,
+    pub request: Request,
 }
 
 /// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asks {
+pub enum Request {
     /// To disconnect this key store, or in a dry run to say what that would do.
     Disconnect {
         /// The one key store that the event names.
         key_store: KeyStoreId,
-        /// Whether the event itself asks for a dry run.
+        /// True if the event itself asks for a dry run.
         dry_run: bool,
     },
-    /// For nothing: an alarm that is not in `ALARM`, a call that failed, the function's own notice.
-    Nothing {
-        /// The key store, if exactly one ID stands where it should.
+    /// Nothing: an alarm that is not in `ALARM`, a call that failed, the function's own notice.
+    Ignore {
+        /// The key store, if the event names exactly one.
         key_store: Option<KeyStoreId>,
         /// Why there is nothing to do.
-        why: String,
+        ignored: Ignored,
     },
-    /// It cannot be told, so nothing may be done.
-    Refused {
-        /// The key store, if exactly one ID stands where it should.
+    /// It is not a request that this function may carry out.
+    Refuse {
+        /// The key store, if the event names exactly one.
         key_store: Option<KeyStoreId>,
+        /// True if whoever wrote it asked for a dry run.
+        dry_run: bool,
         /// What is wrong.
         error: InvalidEvent,
     },
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// The event asks for nothing.
+    AsksForNothing(String),
+    /// An alarm that would act is muted, or its actions are suppressed. Nothing comes again when that ends.
+    Muted(String),
+}
+
+impl Ignored {
+    /// The reason, as a part of a sentence.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::AsksForNothing(why) | Self::Muted(why) => why,
+        }
+    }
 }
 
 /// What sent an event, for the report.
@@ -76,7 +141,7 @@ pub struct Trigger {
     pub id: Option<String>,
 }
 
-/// The kinds of trigger, as they stand in a report's `trigger.type`.
+/// The kinds of trigger, as a report's `trigger.type` has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -96,7 +161,7 @@ pub enum TriggerType {
 }
 
 impl TriggerType {
-    /// The name as it stands in reports.
+    /// The name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,112 +172,6 @@ impl TriggerType {
             Self::CloudTrail => "cloudtrail",
             Self::Unrecognised => "unrecognised",
         }
-    }
-}
-
-/// An event that names no key store, more than one, or asks in a way that could be misunderstood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{wrong}")]
-pub struct InvalidEvent {
-    /// What the event was taken for, and everything that is wrong with it.
-    pub wrong: String,
-    /// What to send instead.
-    pub instead: String,
-}
-
-/// Reads the payload of one invocation. `own` is the function's account and Region: an envelope
-/// from another place is refused, because KMS would look for the ID in its own.
-#[must_use]
-pub fn read(payload: &str, own: &Place) -> Event {
-    let parsed = match json::parse(payload) {
-        Ok(value) => value,
-        Err(error) => return unrecognised(&format!("the event is not usable JSON: {error}")),
-    };
-    let Value::Object(object) = parsed else {
-        let found = json::kind(&parsed);
-        return unrecognised(&format!("the event is {found}, not an object"));
-    };
-    let envelope = if object.contains_key("Records") {
-        sns::read(&object, own)
-    } else if alarm::is_action(&object) {
-        alarm::from_action(&object, own)
-    } else if object.contains_key("detail-type") && object.contains_key("source") {
-        eventbridge::read(&object, own)
-    } else {
-        return direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload");
-    };
-    envelope.named_once(&object)
-}
-
-impl Event {
-    /// An event that asks as `asks` says, and gives no reason.
-    fn asking(trigger: Trigger, asks: Asks) -> Self {
-        Self {
-            trigger,
-            reason: None,
-            requested_by: None,
-            asks,
-        }
-    }
-
-    /// An event that there is nothing to do about.
-    fn ignored(trigger: Trigger, key_store: Option<KeyStoreId>, why: String) -> Self {
-        Self::asking(trigger, Asks::Nothing { key_store, why })
-    }
-
-    /// An event that is refused, with what to send instead.
-    fn refused(trigger: Trigger, key_store: Option<KeyStoreId>, wrong: &str, instead: String) -> Self {
-        let error = InvalidEvent {
-            // An event of a megabyte can be wrong in ten thousand places.
-            wrong: text::cut(wrong, 2048),
-            instead,
-        };
-        Self::asking(trigger, Asks::Refused { key_store, error })
-    }
-
-    /// Refuses a request that says it is from another account or Region than the function's own: KMS
-    /// would look for its ID here. An event that asks for nothing may come from anywhere.
-    fn only_from(self, from: &Place, own: &Place) -> Self {
-        match own.differs_from(from) {
-            Some(wrong) => self.but(
-                &wrong,
-                "Deploy the function where the key store is, and send the event there",
-            ),
-            None => self,
-        }
-    }
-
-    /// Refuses an envelope that, beside what it holds, names a key store as a direct payload does: that may be two.
-    fn named_once(self, envelope: &Map<String, Value>) -> Self {
-        if direct::names_key_store(envelope) {
-            return self.but(
-                "the event is an envelope and names a key store of its own beside what it holds",
-                "Send the envelope as it came, or a direct payload by itself",
-            );
-        }
-        self
-    }
-
-    /// Refuses what asks for something, for one more fault. The advice on a fault that was found before stands.
-    fn but(mut self, wrong: &str, instead: &str) -> Self {
-        match &mut self.asks {
-            Asks::Nothing { .. } => {}
-            Asks::Disconnect { key_store, .. } => {
-                let error = InvalidEvent {
-                    wrong: wrong.to_owned(),
-                    instead: instead.to_owned(),
-                };
-                let key_store = Some(key_store.clone());
-                self.asks = Asks::Refused { key_store, error };
-            }
-            Asks::Refused { error, .. } => error.wrong = format!("{}; and {wrong}", error.wrong),
-        }
-        self
-    }
-
-    fn because(mut self, reason: Option<String>) -> Self {
-        self.reason = reason;
-        self
     }
 }
 
@@ -228,28 +187,101 @@ impl Trigger {
     }
 }
 
-fn unrecognised(wrong: &str) -> Event {
-    let trigger = Trigger::of(TriggerType::Unrecognised);
-    Event::refused(trigger, None, wrong, direct::advice())
+/// An event that names no key store, names more than one, or could be misunderstood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{wrong}")]
+pub struct InvalidEvent {
+    /// What the event was taken for, and everything that is wrong with it.
+    pub wrong: String,
+    /// What to send instead.
+    pub instead: String,
 }
 
-/// An account or Region as an envelope writes it; an empty text counts as absent. What should be a text and is not is
-/// kept as it stands, and is compared like any other.
-fn place(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(_) => words(value),
-        other => Some(text::cut(&other.to_string(), 64)),
+/// Reads the payload of one invocation. `own` is the function's account and Region: an event from another place is
+/// refused, because KMS would look the ID up in its own.
+#[must_use]
+pub fn read(payload: &Payload, own: &Place) -> Event {
+    match payload {
+        Payload::TooLarge {
+            bytes,
+            asks_for_dry_run,
+        } => {
+            let wrong = format!("it has {bytes} bytes, and at most {LARGEST} are read");
+            unrecognised("an event", &wrong, *asks_for_dry_run)
+        }
+        Payload::Text(text) => read_text(text, own),
     }
 }
 
-/// A text field of an envelope, cut to a length that a notice can carry; absent if it is empty.
-fn label(object: &Map<String, Value>, field: &str) -> Option<String> {
-    object.get(field).and_then(words)
+fn read_text(payload: &str, own: &Place) -> Event {
+    let not_read = |wrong: &str| unrecognised("an event", wrong, dry_run::is_asked_for_in_text(payload));
+    let object = match parse(payload) {
+        Ok(Value::Object(object)) => object,
+        Ok(other) => return not_read(&format!("it is {}, not an object", json::kind(&other))),
+        Err(wrong) => return not_read(&wrong),
+    };
+    let message = sns::message(&object);
+    let asks_for_dry_run = dry_run::is_asked_for_in(&object) || message.asks_for_dry_run();
+    let context = Context {
+        own,
+        example: example(asks_for_dry_run),
+    };
+    let ids = fields::key_store_ids(&object, message.object());
+    let draft = if object.contains_key("Records") {
+        sns::read(&object, &message, &ids, &context)
+    } else if alarm::is_action(&object) {
+        alarm::from_action(&object, &ids, &context)
+    } else if eventbridge::is_envelope(&object) {
+        eventbridge::read(&object, &ids, &context)
+    } else {
+        direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload", &context)
+    };
+    draft.finish(&ids, asks_for_dry_run)
 }
 
-/// The text of a value, if it is a text with something in it.
-fn words(value: &Value) -> Option<String> {
-    let value = value.as_str()?;
-    (!value.is_empty()).then(|| text::cut(value, 1024))
+/// Parses a JSON document.
+///
+/// # Errors
+/// What is wrong, as a part of a sentence.
+fn parse(text: &str) -> Result<Value, String> {
+    if text.starts_with('\u{feff}') {
+        return Err("it begins with a byte order mark, which JSON does not allow".into());
+    }
+    json::parse(text).map_err(|error| format!("it is not usable JSON: {error}"))
+}
+
+/// What the readers need beside the event.
+struct Context<'a> {
+    /// The function's own account and Region.
+    own: &'a Place,
+    /// A payload to show as an example: a dry run for whoever asked for one.
+    example: &'static str,
+}
+
+/// The shortest good payload.
+const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
+/// The same as a dry run.
+const DRY_RUN_EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0", "DryRun": true}"#;
+
+const fn example(dry_run: bool) -> &'static str {
+    if dry_run { DRY_RUN_EXAMPLE } else { EXAMPLE }
+}
+
+fn unrecognised(taken_for: &str, wrong: &str, dry_run: bool) -> Event {
+    let fault = Fault::new(wrong, direct::advice(example(dry_run)));
+    Draft::refuse(Trigger::of(TriggerType::Unrecognised), taken_for, fault).finish(&[], dry_run)
+}
+
+impl InvalidEvent {
+    fn new(taken_for: &str, faults: &[Fault], dry_run: bool) -> Self {
+        let wrong: Vec<_> = faults.iter().map(|fault| fault.wrong.as_str()).collect();
+        let mut instead = faults.first().map(|fault| fault.instead.clone()).unwrap_or_default();
+        if dry_run && !instead.contains(DRY_RUN_EXAMPLE) {
+            instead = format!("{instead}. For a dry run, send {DRY_RUN_EXAMPLE} by itself");
+        }
+        Self {
+            wrong: format!("the event was taken for {taken_for}: {}", wrong.join("; and ")),
+            instead,
+        }
+    }
 }

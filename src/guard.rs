@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn only_a_listed_id_is_cleared_and_case_counts() {
-        let list = AllowList::These(BTreeSet::from([id("cks-1"), id("cks-2")]));
+        let list = AllowList::These(BTreeSet::from([id("cks-1"), id("cks-2"), id("cks-1A")]));
         assert_eq!(list.clear(&id("cks-2")).unwrap().id(), &id("cks-2"));
-        for stranger in ["cks-3", "CKS-1", "cks-", "cks-11", "*"] {
+        for stranger in ["cks-3", "cks-11", "cks-1a", "cks-12"] {
             assert_eq!(list.clear(&id(stranger)), Err(NotAllowed(id(stranger))));
         }
     }

@@ -11,15 +11,15 @@ use crate::{
     aws::{CallError, Operation},
     budget::{Budget, share},
     disconnect::{End, Progress, Run},
-    error::Error,
-    event::{self, Asks},
+    error::{Error, ErrorType},
+    event::{self, Ignored, Payload, Request},
     guard::Target,
     ids::{Place, TopicArn},
     logging,
     metrics::Metrics,
     notice,
-    outcome::{Failure, Outcome, Verification},
-    report::{Origin, Report},
+    outcome::{Failure, NotVerified, Outcome},
+    report::{Origin, Report, Stage},
     self_check::{Tries, self_check},
     text,
 };
@@ -31,14 +31,18 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 /// How long the early notice may hold up the verification.
 const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
+/// With less time than this, the early notice is left out: SNS might publish it, and the log would say that it could not
+/// be sent.
+const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
+
 /// How long the self-check of a dry run may take.
 const SELF_CHECK_LIMIT: Duration = Duration::from_secs(10);
 
 /// One invocation, as Lambda delivered it.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// The event, as text.
-    pub payload: String,
+    /// The event.
+    pub payload: Payload,
     /// Lambda's request ID.
     pub request_id: String,
     /// The function's own ARN, which says whose account this is.
@@ -53,7 +57,7 @@ pub struct Invocation {
 /// `IGNORED` in a notice.
 ///
 /// # Errors
-/// [`Error`], by the outcome: Lambda tries an asynchronous event again after it.
+/// [`Error`], by the outcome: Lambda retries an asynchronous event after it.
 pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> {
     let started = Instant::now();
     let budget = Budget::new(started, invocation.deadline);
@@ -68,29 +72,36 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
         Ok(outcome) => outcome,
         Err(panic) => Outcome::Failed(Failure::Panic(panic)),
     };
-    let report = Report::new(&origin, &progress, &outcome);
+    let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     logging::summary(&report);
-    let notice = if outcome.is_published() {
+    let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_told(&report);
+    let notice = if outcome.is_published() && !is_repeated {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
         send(app, &report, until, &mut progress).await
     } else {
         Ok(())
     };
-    logging::metrics(&Metrics::of_run(&report, &origin, &progress));
-    outcome.into_result(&report.message)?;
-    match notice {
-        Ok(()) => Ok(report),
-        Err(source) => Err(Error::Publish {
-            report: report.to_json(),
-            source,
-        }),
+    logging::metrics(&Metrics::of_run(&report, &origin, &progress, &app.config.allowed));
+    if let Some(error_type) = outcome.error_type() {
+        return Err(Error {
+            error_type,
+            message: report.message,
+        });
     }
+    notice.map(|()| report.clone()).map_err(|error| Error {
+        error_type: ErrorType::NotificationFailed,
+        message: format!(
+            "the notice could not be sent ({error}; {}). This is its report: {}",
+            error.advice(),
+            report.to_json()
+        ),
+    })
 }
 
 /// Event → request → guard, and then the run or the dry run.
 async fn decide(
     app: &App,
-    payload: &str,
+    payload: &Payload,
     own: &Place,
     budget: Budget,
     origin: &mut Origin,
@@ -98,16 +109,29 @@ async fn decide(
 ) -> Outcome {
     let event = event::read(payload, own);
     origin.tell(&event);
-    let target = match event.asks {
-        Asks::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
-        Asks::Nothing { why, .. } => return Outcome::Ignored(why),
-        Asks::Refused { error, .. } => return Outcome::Refused(error.into()),
+    let target = match event.request {
+        Request::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
+        Request::Ignore { ignored, .. } => return ignore(ignored, origin, progress),
+        Request::Refuse { error, .. } => return Outcome::Refused(error.into()),
     };
     match target {
         Err(not_allowed) => Outcome::Refused(not_allowed.into()),
         Ok(target) if origin.dry_run => look(app, &target, budget, progress).await,
         Ok(target) => act(app, &target, budget, origin, progress).await,
     }
+}
+
+/// Nothing comes again when a mute ends, so somebody should know that this alarm was not acted on.
+fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome {
+    if let Ignored::Muted(why) = &ignored {
+        progress.is_muted = true;
+        warn!(
+            requestId = origin.request_id,
+            trigger.name = origin.trigger.name.as_deref().map(text::words),
+            "An alarm in ALARM was not acted on, and no other event comes when that ends: {why}."
+        );
+    }
+    Outcome::Ignored(ignored)
 }
 
 /// The dry run: reads the state, and runs the self-check.
@@ -117,12 +141,13 @@ async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progres
         progress.read_for_certain(&app.kms, target, budget.work_until),
         self_check(app, check_until, Tries::UntilAnswered)
     );
-    let outcome = match read {
-        Ok(()) => Outcome::DryRun,
-        Err(error) => Outcome::Failed(error.into()),
-    };
     progress.findings = findings.into_iter().map(|finding| finding.told).collect();
-    outcome
+    match read {
+        Ok(()) => Outcome::DryRun {
+            has_findings: !progress.findings.is_empty(),
+        },
+        Err(error) => Outcome::Failed(error.into()),
+    }
 }
 
 /// The run: disconnects and verifies, and says so early if that takes its time.
@@ -133,17 +158,23 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
         until: budget.work_until,
     };
     let not_yet = async |progress: &mut Progress| {
-        let early = Report::new(origin, progress, &Outcome::Disconnecting(Verification::GoesOn));
+        let early = Report::new(origin, progress, Stage::Early);
         // Not a second summary: an invocation has one, at its end.
         warn!(requestId = origin.request_id, "{}", early.message);
         let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
+        if until.saturating_duration_since(Instant::now()) < EARLY_NOTICE_LEAST {
+            return;
+        }
         // A failure is in the log; the final notice comes all the same.
         let _ = send(app, &early, until, progress).await;
     };
     match run.disconnect(progress, not_yet).await {
         End::Disconnected { already: false } => Outcome::Disconnected,
         End::Disconnected { already: true } => Outcome::AlreadyDisconnected,
-        End::NotVerified(error) => Outcome::Disconnecting(Verification::Ended(error)),
+        End::NotVerified(error) => Outcome::NotVerified(NotVerified {
+            is_under_way: progress.is_under_way(),
+            error,
+        }),
         End::Failed(error) => Outcome::Failed(error.into()),
     }
 }
@@ -158,6 +189,7 @@ async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progres
                 messageId = message_id,
                 "The notice is published."
             );
+            app.refusals.note(report);
             Ok(())
         }
         Err(error) => {

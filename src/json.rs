@@ -1,23 +1,32 @@
-//! JSON text → value, and nothing of the text is hidden: `serde_json::Value` by itself keeps the last of two equal
-//! keys in silence, and an event with two key store IDs must not pass.
+//! JSON text → value, and nothing of the text is hidden: `serde_json::Value` by itself silently keeps the last of two
+//! equal keys, and an event with two key store IDs must not pass.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
 
 use crate::text;
 
+/// The most values that one document may have, nested ones included. A small object takes some 100 times the memory of
+/// its text, so a limit on the length alone would let a megabyte of them take 100 MiB. The largest events of AWS have a
+/// few thousand values.
+const MOST_VALUES: u32 = 50_000;
+
 /// Parses one JSON document.
 ///
 /// # Errors
-/// What is wrong and where: not JSON, an object with the same key twice (at any depth),
-/// or more than 128 levels of nesting.
+/// What is wrong and where: not JSON, an object with the same key twice (at any depth), more than 128 levels of nesting
+/// or more than 50,000 values.
 pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str::<Distinct>(text).map(|Distinct(value)| value)
+    let left = Cell::new(MOST_VALUES);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Distinct { left: &left }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// What kind of JSON value this is, for a message: `an object`, `a string`, `null`.
@@ -33,18 +42,27 @@ pub fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value in which no object has the same key twice.
-struct Distinct(Value);
+/// Reads a value in which no object has the same key twice.
+#[derive(Clone, Copy)]
+struct Distinct<'a> {
+    /// How many values may still follow.
+    left: &'a Cell<u32>,
+}
 
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DistinctVisitor).map(Self)
+impl<'de> DeserializeSeed<'de> for Distinct<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(D::Error::custom(format_args!("more than {MOST_VALUES} values")));
+        }
+        self.left.set(left - 1);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct DistinctVisitor;
-
-impl<'de> Visitor<'de> for DistinctVisitor {
+impl<'de> Visitor<'de> for Distinct<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +99,7 @@ impl<'de> Visitor<'de> for DistinctVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(Distinct(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(array.into())
@@ -89,13 +107,14 @@ impl<'de> Visitor<'de> for DistinctVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some((key, Distinct(value))) = entries.next_entry::<String, Distinct>()? {
+        while let Some(key) = entries.next_key::<String>()? {
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format_args!(
-                    "the field {} stands twice",
+                    "the field {} is given twice",
                     text::quote(&key)
                 )));
             }
+            let value = entries.next_value_seed(self)?;
             object.insert(key, value);
         }
         Ok(object.into())
@@ -116,8 +135,16 @@ mod tests {
     fn the_same_key_twice_is_an_error_at_any_depth() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"a":2}]}"#, r#"{"a":1,"\u0061":2}"#] {
             let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains("the field \"a\" stands twice"), "{error}");
+            assert!(error.contains("the field \"a\" is given twice"), "{error}");
         }
+    }
+
+    #[test]
+    fn too_many_values_are_an_error() {
+        let objects = |count: usize| format!("[{}]", vec!["{\"\":0}"; count].join(","));
+        assert!(parse(&objects(24_999)).is_ok());
+        let error = parse(&objects(25_000)).unwrap_err().to_string();
+        assert!(error.contains("more than 50000 values"), "{error}");
     }
 
     #[test]

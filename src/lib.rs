@@ -31,6 +31,7 @@ mod message;
 pub mod metrics;
 pub mod notice;
 pub mod outcome;
+pub mod refusals;
 pub mod report;
 pub mod retry;
 pub mod runtime;
@@ -39,7 +40,7 @@ pub mod schema;
 pub mod self_check;
 pub mod text;
 
-/// What every invocation is handled with. It holds nothing that one invocation leaves for the next.
+/// What every invocation is handled with.
 #[derive(Debug, Clone)]
 pub struct App {
     /// What the function was deployed with.
@@ -48,4 +49,6 @@ pub struct App {
     pub kms: aws_sdk_kms::Client,
     /// SNS in the topic's Region.
     pub sns: aws_sdk_sns::Client,
+    /// The refusals that were published: the one thing that an invocation leaves for the next.
+    pub refusals: refusals::Refusals,
 }

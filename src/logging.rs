@@ -5,7 +5,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); it lets
 //! `RUST_LOG` win over `AWS_LAMBDA_LOG_LEVEL`; and it nests the fields.
 
-use std::{fmt, time::SystemTime};
+use std::{ffi::OsString, fmt, time::SystemTime};
 
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use serde_json::{Map, Value, json};
@@ -27,31 +27,43 @@ use crate::{metrics::Metrics, outcome::Severity, report::Report, text};
 const REPORT: &str = "report.json";
 /// The same for the metrics, which CloudWatch finds by the nested member `_aws`.
 const METRICS: &str = "metrics.json";
+/// The target of the metrics' lines, which pass whatever the level is.
+const METRICS_TARGET: &str = "metrics";
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     level: LevelFilter,
     json: bool,
+    /// The level of the metrics' lines. Lambda drops lines below the level that it has set
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>), and what is not counted
+    /// raises no alarm.
+    of_metrics: &'static str,
 }
 
 impl Settings {
     /// Takes `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` as Lambda sets them. `FATAL`, which
     /// tracing does not have, logs as `ERROR`. Without a level, or with one that is none, `INFO`.
     #[must_use]
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let level = lookup("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default().to_ascii_uppercase();
-        let level = match level.as_str() {
-            "TRACE" => LevelFilter::TRACE,
-            "DEBUG" => LevelFilter::DEBUG,
-            "WARN" => LevelFilter::WARN,
-            "ERROR" | "FATAL" => LevelFilter::ERROR,
-            _ => LevelFilter::INFO,
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
+        let text = |name| {
+            lookup(name)
+                .and_then(|value| value.into_string().ok())
+                .unwrap_or_default()
         };
-        let format = lookup("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
+        let level = text("AWS_LAMBDA_LOG_LEVEL").to_ascii_uppercase();
+        let (level, of_metrics) = match level.as_str() {
+            "TRACE" => (LevelFilter::TRACE, "INFO"),
+            "DEBUG" => (LevelFilter::DEBUG, "INFO"),
+            "WARN" => (LevelFilter::WARN, "WARN"),
+            "ERROR" => (LevelFilter::ERROR, "ERROR"),
+            "FATAL" => (LevelFilter::ERROR, "FATAL"),
+            _ => (LevelFilter::INFO, "INFO"),
+        };
         Self {
             level,
-            json: format.eq_ignore_ascii_case("JSON"),
+            json: text("AWS_LAMBDA_LOG_FORMAT").eq_ignore_ascii_case("JSON"),
+            of_metrics,
         }
     }
 }
@@ -62,10 +74,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Lines {
-            json: settings.json,
-            clock,
-        })
+        .event_format(Lines { settings, clock })
         .with_writer(writer);
     tracing_subscriber::registry().with(lines.with_filter(filter(settings.level)))
 }
@@ -76,6 +85,7 @@ fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(METRICS_TARGET, LevelFilter::TRACE)
         // It logs the error that we return, which the summary line has said.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
 }
@@ -99,23 +109,18 @@ fn flat(report: &Report) -> serde_json::Result<String> {
     serde_json::to_string(&fields.named)
 }
 
-/// Writes the line of the metrics, as JSON whatever the format is: CloudWatch reads no other. It has the level of
-/// what it tells, so that a failure is counted with a log level of `WARN` or `ERROR` too.
+/// Writes the line of the metrics, as JSON and at a level that passes, whatever format and level are set: CloudWatch reads
+/// no other format, and a run that is not counted raises no alarm.
 pub(crate) fn metrics(metrics: &Metrics<'_>) {
-    let line = match metrics.to_json() {
-        Ok(line) => line,
-        Err(wrong) => return tracing::error!("The metrics could not be written: {wrong}"),
-    };
-    match metrics.severity() {
-        Severity::Info => tracing::info!(metrics.json = line),
-        Severity::Warning => tracing::warn!(metrics.json = line),
-        Severity::Error | Severity::Critical => tracing::error!(metrics.json = line),
+    match metrics.to_json() {
+        Ok(line) => tracing::event!(target: METRICS_TARGET, Level::INFO, metrics.json = line),
+        Err(wrong) => tracing::error!("The metrics could not be written: {wrong}"),
     }
 }
 
 /// One line an event.
 struct Lines {
-    json: bool,
+    settings: Settings,
     clock: fn() -> SystemTime,
 }
 
@@ -130,11 +135,13 @@ where
         let timestamp = DateTime::from((self.clock)())
             .fmt(DateTimeFormat::DateTime)
             .unwrap_or_default();
-        let level = *event.metadata().level();
-        let line = if self.json || event.metadata().fields().field(METRICS).is_some() {
-            fields.json(&timestamp, level)
+        let level = event.metadata().level();
+        let line = if event.metadata().target() == METRICS_TARGET {
+            fields.json(&timestamp, self.settings.of_metrics)
+        } else if self.settings.json {
+            fields.json(&timestamp, level.as_str())
         } else {
-            fields.text(&timestamp, level)
+            fields.text(&timestamp, *level)
         };
         writeln!(writer, "{}", text::visible(line))
     }
@@ -151,12 +158,12 @@ struct Fields {
 
 impl Fields {
     /// The fields, with the time and the level.
-    fn json(mut self, timestamp: &str, level: Level) -> String {
+    fn json(mut self, timestamp: &str, level: &str) -> String {
         if let Some(members) = self.object.as_deref().and_then(|object| object.strip_prefix('{')) {
             return format!(r#"{{"timestamp":"{timestamp}","level":"{level}",{members}"#);
         }
         self.named.insert("timestamp".into(), timestamp.into());
-        self.named.insert("level".into(), level.as_str().into());
+        self.named.insert("level".into(), level.into());
         Value::Object(self.named).to_string()
     }
 

@@ -2,7 +2,11 @@
 
 use std::{process::ExitCode, time::SystemTime};
 
-use disconnect_custom_key_store::{init::init, logging, runtime};
+use disconnect_custom_key_store::{
+    init::{init, report_not_handed_over},
+    logging,
+    runtime::{self, Ended},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     reason = "the one place that reads the environment and the clock"
 )]
 pub(crate) async fn main() -> ExitCode {
-    let lookup = |name: &str| std::env::var(name).ok();
+    let lookup = |name: &str| std::env::var_os(name);
     let clock = SystemTime::now;
     let settings = logging::Settings::from_lookup(lookup);
     let subscriber = logging::subscriber(settings, clock, std::io::stdout);
@@ -24,8 +28,14 @@ pub(crate) async fn main() -> ExitCode {
         eprintln!("A log subscriber is set already; this process logs through that one.");
     }
     let ended = match init(lookup, clock).await {
-        Ok(app) => runtime::run(&app, clock).await,
-        Err(error) => runtime::fail_init(&error.into()).await,
+        Ok(app) => match runtime::run(&app, clock).await {
+            Ended::Disconnected(error) => Err(error),
+            Ended::NotHandedOver(why) => {
+                report_not_handed_over(&app, why, clock).await;
+                Ok(())
+            }
+        },
+        Err(error) => runtime::fail_init(error).await,
     };
     if let Err(error) = ended {
         tracing::error!("This process ends, because the exchange with the Lambda Runtime API failed: {error}");

@@ -6,21 +6,48 @@ use crate::{
     disconnect::Progress,
     event::{Trigger, TriggerType},
     kms::ConnectionState,
-    outcome::{Outcome, Verification},
-    report::Origin,
+    outcome::{Failure, NotVerified, Outcome},
+    report::{Origin, Stage},
     text,
 };
 
 /// What happened, and what it means, in one paragraph.
-pub(crate) fn message(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
-    let told = [
-        happened(origin, progress, outcome),
-        keys(progress, outcome).into(),
-        asked(origin, outcome),
-        next(origin, progress, outcome),
-    ];
+pub(crate) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> String {
+    let told = match stage {
+        Stage::Early => vec![
+            early(origin, progress),
+            usable(state(progress)).into(),
+            asked(origin),
+            "Nothing to do yet: this run goes on reading the state and reports again.".into(),
+        ],
+        Stage::Final(Outcome::Ignored(ignored)) => vec![format!("nothing to do: {}.", ignored.why())],
+        Stage::Final(outcome) => vec![
+            happened(origin, progress, outcome),
+            keys(progress, outcome).into(),
+            asked(origin),
+            next(origin, progress, outcome),
+        ],
+    };
     let told: Vec<_> = told.into_iter().filter(|told| !told.is_empty()).collect();
     capitalised(&told.join(" "))
+}
+
+/// What is known when the first look has not found `DISCONNECTED`.
+fn early(origin: &Origin, progress: &Progress) -> String {
+    let store = key_store(origin, progress);
+    match state(progress) {
+        Some(ConnectionState::Disconnecting) => format!("{store} is DISCONNECTING."),
+        state if progress.accepted.is_some() => {
+            format!(
+                "KMS accepted the request to disconnect {store}, and {}.",
+                last_read(state)
+            )
+        }
+        state => format!(
+            "KMS says that {store} is already disconnected or disconnecting, but {}.",
+            last_read(state)
+        ),
+    }
 }
 
 fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
@@ -29,18 +56,17 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Disconnected => format!("{store} is disconnected."),
         Outcome::AlreadyDisconnected => format!("{store} was already disconnected."),
-        Outcome::Ignored(why) => format!("nothing to do: {why}."),
-        Outcome::DryRun => format!("{}, nothing was changed: {store} {}.", dry_run(origin), would(state)),
-        Outcome::Disconnecting(Verification::GoesOn) => format!(
-            "KMS accepted the request to disconnect {store} or was at it already; {}.",
-            last_read(state)
-        ),
-        Outcome::Disconnecting(Verification::Ended(error)) => format!(
-            "{store} is not verified as disconnected. KMS accepted the request or was at it already, but {}; {}.",
-            unread(error.as_ref()),
+        Outcome::Ignored(ignored) => ignored.why().to_owned(),
+        Outcome::DryRun { .. } => format!("{}, nothing was changed: {store} {}.", dry_run(origin), would(state)),
+        Outcome::NotVerified(doubt) => format!(
+            "{store} is not verified as disconnected. {}; {}.",
+            doubtful(progress, doubt),
             last_read(state)
         ),
         Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
+        Outcome::Failed(failure @ (Failure::Configuration(_) | Failure::NotHandedOver(_))) => {
+            format!("the switch does not work: {failure}. Advice: {}.", failure.advice())
+        }
         Outcome::Failed(failure) if origin.dry_run => {
             format!(
                 "{}, nothing was changed, but the key store could not be read, so a real run could not be verified: \
@@ -56,6 +82,18 @@ fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
             failure.advice()
         ),
     }
+}
+
+/// What KMS said of the request, and why the verification ended.
+fn doubtful(progress: &Progress, doubt: &NotVerified) -> String {
+    let said = match (progress.accepted, state(progress)) {
+        (Some(_), _) => "KMS accepted a request",
+        (None, Some(ConnectionState::Disconnected)) => {
+            "KMS rejects the request because it is already disconnected, which was read once and not twice"
+        }
+        (None, _) => "KMS rejects the request as if it were already disconnected or disconnecting",
+    };
+    format!("{said}, but {}", unread(doubt.error.as_ref()))
 }
 
 /// Who meant a real run must see why there was none.
@@ -112,9 +150,9 @@ fn last_read(state: Option<&ConnectionState>) -> String {
 /// Whether the store's keys can be used, after an act that may have changed that.
 fn keys(progress: &Progress, outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::Disconnecting(_) => usable(state(progress)),
+        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::NotVerified(_) => usable(state(progress)),
         Outcome::Failed(_) if progress.disconnect_calls > 0 => usable(state(progress)),
-        Outcome::DryRun | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => "",
+        Outcome::DryRun { .. } | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => "",
     }
 }
 
@@ -147,10 +185,7 @@ fn not_done(progress: &Progress, store: &str) -> String {
 }
 
 /// Who or what asked, and why.
-fn asked(origin: &Origin, outcome: &Outcome) -> String {
-    if matches!(outcome, Outcome::Ignored(_)) {
-        return String::new();
-    }
+fn asked(origin: &Origin) -> String {
     let by = origin
         .requested_by
         .as_ref()
@@ -200,22 +235,19 @@ fn next(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
                 reconnect(progress, &kms("connect-custom-key-store"))
             )
         }
-        Outcome::Disconnecting(Verification::GoesOn) => {
-            "Nothing to do yet: this run goes on reading the state and reports again.".into()
-        }
-        Outcome::Disconnecting(Verification::Ended(_)) => format!(
-            "Next: an asynchronous event is tried again by Lambda, at most twice, and reports again; after that it waits \
-             in the queue of failed events. An invocation by hand you repeat yourself. To verify: {verify}."
+        Outcome::NotVerified(_) => format!(
+            "Next: Lambda retries an asynchronous event, at most twice, and reports again; after that it waits in the \
+             queue of failed events. If you invoked it by hand, invoke it again. To verify: {verify}."
         ),
         Outcome::Failed(_) if !origin.dry_run => format!(
             "Next: if the key store must be cut off now, do it by hand with a role that may: {}, and verify it: \
              {verify}.",
             kms("disconnect-custom-key-store")
         ),
-        Outcome::DryRun if !progress.findings.is_empty() => {
+        Outcome::DryRun { has_findings: true } => {
             "The self-check found what should be mended before it is needed: see the findings.".into()
         }
-        Outcome::DryRun | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => String::new(),
+        Outcome::DryRun { .. } | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => String::new(),
     }
 }
 

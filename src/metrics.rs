@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::{
     disconnect::Progress,
-    outcome::{Name, Severity},
+    guard::AllowList,
+    outcome::Name,
     report::{Origin, Report},
 };
 
@@ -35,12 +36,15 @@ struct Run<'a> {
     accepted: Option<Duration>,
     verified: Option<Duration>,
     notices_failed: u32,
+    is_muted: bool,
+    /// The key store, if it may be a dimension.
+    key_store: Option<&'a str>,
 }
 
 impl<'a> Metrics<'a> {
     /// Counts what `report` tells, and what is known of its run beyond it.
     #[must_use]
-    pub fn of_run(report: &'a Report, origin: &Origin, progress: &Progress) -> Self {
+    pub fn of_run(report: &'a Report, origin: &Origin, progress: &Progress, allowed: &AllowList) -> Self {
         let since = |moment: Instant| moment.saturating_duration_since(origin.started);
         Self {
             at: origin.started_at + origin.started.elapsed(),
@@ -49,6 +53,8 @@ impl<'a> Metrics<'a> {
                 accepted: progress.accepted.map(since),
                 verified: progress.verified.map(since),
                 notices_failed: progress.notices_failed,
+                is_muted: progress.is_muted,
+                key_store: dimension(report, progress, allowed),
             }),
             findings: report.dry_run.then_some(progress.findings.len()),
         }
@@ -64,17 +70,6 @@ impl<'a> Metrics<'a> {
         }
     }
 
-    /// How much the line matters: as much as the outcome, and a notice that failed is an error.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        match &self.run {
-            Some(run) if run.notices_failed > 0 => run.report.severity.max(Severity::Error),
-            Some(run) => run.report.severity,
-            None if self.findings.is_some_and(|findings| findings > 0) => Severity::Warning,
-            None => Severity::Info,
-        }
-    }
-
     /// The line, without the members that every log line has.
     ///
     /// # Errors
@@ -83,9 +78,7 @@ impl<'a> Metrics<'a> {
         let mut dimensions = vec![Vec::new()];
         if let Some(run) = &self.run {
             dimensions.push(vec![OUTCOME.to_owned()]);
-            // An event that the guard has not seen names what it likes, and each name would be a metric of its own.
-            let is_unguarded = matches!(run.report.outcome, Name::Refused | Name::Ignored);
-            if run.report.custom_key_store_id.is_some() && !is_unguarded {
+            if run.key_store.is_some() {
                 dimensions.push(vec![OUTCOME.to_owned(), KEY_STORE.to_owned()]);
             }
         }
@@ -108,15 +101,36 @@ impl Entry for Metrics<'_> {
             return;
         };
         writer.value(OUTCOME, run.report.outcome.as_str());
-        if let Some(id) = &run.report.custom_key_store_id {
-            writer.value(KEY_STORE, id.as_str());
+        if let Some(id) = run.key_store {
+            writer.value(KEY_STORE, id);
         }
         writer.value("Invocations", &count(1));
         writer.value("TimeToAccepted", &run.accepted);
         writer.value("TimeToVerified", &run.verified);
         writer.value("Polls", &count(run.report.describe_calls.into()));
         writer.value("NoticesFailed", &count(run.notices_failed.into()));
+        writer.value("MutedAlarms", &count(run.is_muted.into()));
     }
+}
+
+/// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which costs. An event that
+/// the guard has not seen can name any ID, and so can one where any ID is allowed, as long as KMS does not know it.
+fn dimension<'a>(report: &'a Report, progress: &Progress, allowed: &AllowList) -> Option<&'a str> {
+    let id = report.custom_key_store_id.as_ref()?;
+    let is_guarded = match report.outcome {
+        Name::Refused | Name::Ignored => false,
+        Name::Disconnected
+        | Name::AlreadyDisconnected
+        | Name::DryRun
+        | Name::Disconnecting
+        | Name::NotVerified
+        | Name::Failed => true,
+    };
+    let is_known = match allowed {
+        AllowList::These(_) => true,
+        AllowList::Any => progress.key_store.is_some() || progress.accepted.is_some(),
+    };
+    (is_guarded && is_known).then(|| id.as_str())
 }
 
 fn count(number: u64) -> AsCount<u64> {

@@ -5,37 +5,40 @@ use serde::Serialize;
 use crate::{
     aws::{CallError, Cause},
     config::InvalidConfiguration,
-    error::{Error, ErrorType},
-    event::InvalidEvent,
+    error::ErrorType,
+    event::{Ignored, InvalidEvent},
     guard::NotAllowed,
 };
 
 /// How an invocation ended. There is no path to success but the first three.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Disconnected by this run, or by a request before it that was still under way; read back.
+    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by a read.
     Disconnected,
-    /// It was so already, read back.
+    /// Already disconnected before this run; confirmed by two reads.
     AlreadyDisconnected,
     /// Nothing changed.
-    DryRun,
-    /// The event asks for nothing, for this reason.
-    Ignored(String),
-    /// KMS accepted the request or was at it already; `DISCONNECTED` was not read yet.
-    Disconnecting(Verification),
-    /// A rule forbids it; nothing was called.
+    DryRun {
+        /// True if the self-check found something that would keep a real run or its notice from working.
+        has_findings: bool,
+    },
+    /// There is nothing to do.
+    Ignored(Ignored),
+    /// The run ended before `DISCONNECTED` was read as often as it must be.
+    NotVerified(NotVerified),
+    /// A rule forbids it; KMS was not called.
     Refused(Refusal),
-    /// KMS would not, or could not be reached.
+    /// KMS rejected the request or could not be reached, or the function cannot work.
     Failed(Failure),
 }
 
-/// Where the verification of a [`Outcome::Disconnecting`] stands.
+/// What is known at the end of a run that did not verify the disconnect.
 #[derive(Debug)]
-pub enum Verification {
-    /// It goes on: this is the early notice.
-    GoesOn,
-    /// It ended, with the last read's error if that failed.
-    Ended(Option<CallError>),
+pub struct NotVerified {
+    /// True if the state last read is `DISCONNECTING` or `DISCONNECTED`.
+    pub is_under_way: bool,
+    /// What went wrong last, if anything did.
+    pub error: Option<CallError>,
 }
 
 /// Which rule forbids it.
@@ -47,9 +50,6 @@ pub enum Refusal {
     /// The key store is not on the allow-list.
     #[error(transparent)]
     Guard(#[from] NotAllowed),
-    /// The deployment is faulty.
-    #[error(transparent)]
-    Configuration(#[from] InvalidConfiguration),
 }
 
 /// What went wrong.
@@ -58,29 +58,37 @@ pub enum Failure {
     /// The act, or in a dry run the read, failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The deployment is faulty, so the switch cannot work.
+    #[error(transparent)]
+    Configuration(#[from] InvalidConfiguration),
+    /// The runtime library could not hand an invocation over.
+    #[error("an invocation could not be handed to the function: {0}")]
+    NotHandedOver(String),
     /// The function itself broke off.
     #[error("the function broke off with a panic: {0}")]
     Panic(String),
 }
 
-/// The outcomes' names, as they stand in reports.
+/// The outcomes' names in reports. `DISCONNECTING` is that of the early notice, and of nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Name {
-    /// Disconnected by this run, or by a request before it that was still under way; read back.
+    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by a read.
     Disconnected,
-    /// It was so already, read back.
+    /// Already disconnected before this run; confirmed by two reads.
     AlreadyDisconnected,
     /// Nothing changed; says the state and what would be done.
     DryRun,
     /// The event asks for nothing.
     Ignored,
-    /// KMS accepted the request or was at it already; `DISCONNECTED` was not read yet.
+    /// The early notice: KMS accepted the request, or a disconnect was already in progress. The run goes on.
     Disconnecting,
-    /// A rule forbids it; nothing was called.
+    /// The run ended before `DISCONNECTED` was read as often as it must be.
+    NotVerified,
+    /// A rule forbids it; KMS was not called.
     Refused,
-    /// KMS would not, or could not be reached.
+    /// KMS rejected the request or could not be reached, or the function cannot work.
     Failed,
 }
 
@@ -94,6 +102,7 @@ impl Name {
             Self::DryRun => "DRY_RUN",
             Self::Ignored => "IGNORED",
             Self::Disconnecting => "DISCONNECTING",
+            Self::NotVerified => "NOT_VERIFIED",
             Self::Refused => "REFUSED",
             Self::Failed => "FAILED",
         }
@@ -116,7 +125,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The name as it stands in reports.
+    /// The name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,15 +138,15 @@ impl Severity {
 }
 
 impl Outcome {
-    /// The name as it stands in reports.
+    /// The name in reports.
     #[must_use]
     pub const fn name(&self) -> Name {
         match self {
             Self::Disconnected => Name::Disconnected,
             Self::AlreadyDisconnected => Name::AlreadyDisconnected,
-            Self::DryRun => Name::DryRun,
+            Self::DryRun { .. } => Name::DryRun,
             Self::Ignored(_) => Name::Ignored,
-            Self::Disconnecting(_) => Name::Disconnecting,
+            Self::NotVerified(_) => Name::NotVerified,
             Self::Refused(_) => Name::Refused,
             Self::Failed(_) => Name::Failed,
         }
@@ -147,55 +156,45 @@ impl Outcome {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun | Self::Ignored(_) => Severity::Info,
-            Self::Disconnecting(_) => Severity::Warning,
-            Self::Refused(_) => Severity::Error,
-            Self::Failed(_) => Severity::Critical,
-        }
-    }
-
-    /// Whether the invocation has more to say after this. Only the early notice does.
-    #[must_use]
-    pub const fn is_final(&self) -> bool {
-        match self {
-            Self::Disconnecting(Verification::GoesOn) => false,
             Self::Disconnected
             | Self::AlreadyDisconnected
-            | Self::DryRun
-            | Self::Ignored(_)
-            | Self::Disconnecting(Verification::Ended(_))
-            | Self::Refused(_)
-            | Self::Failed(_) => true,
+            | Self::DryRun { has_findings: false }
+            | Self::Ignored(_) => Severity::Info,
+            Self::DryRun { has_findings: true } | Self::NotVerified(NotVerified { is_under_way: true, .. }) => {
+                Severity::Warning
+            }
+            Self::Refused(_) => Severity::Error,
+            // The keys may work.
+            Self::NotVerified(NotVerified {
+                is_under_way: false, ..
+            })
+            | Self::Failed(_) => Severity::Critical,
         }
     }
 
-    /// Whether it is published. What asks for nothing is logged and no more: an alarm that goes back
-    /// to `OK` should not wake anybody.
+    /// True if it is published. What asks for nothing is logged and no more: an alarm that goes back to `OK` should
+    /// not wake anybody.
     #[must_use]
     pub const fn is_published(&self) -> bool {
         match self {
             Self::Ignored(_) => false,
             Self::Disconnected
             | Self::AlreadyDisconnected
-            | Self::DryRun
-            | Self::Disconnecting(_)
+            | Self::DryRun { .. }
+            | Self::NotVerified(_)
             | Self::Refused(_)
             | Self::Failed(_) => true,
         }
     }
 
-    /// The error that the invocation ends with, if this outcome is one. `message` is the report's.
-    ///
-    /// # Errors
-    /// The [`Error`] of the stage at which the path ended.
-    pub fn into_result(self, message: &str) -> Result<(), Error> {
-        let message = message.to_owned();
+    /// The error that the invocation ends with, if this outcome is one. Lambda retries an asynchronous event after it.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<ErrorType> {
         match self {
-            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun | Self::Ignored(_) => Ok(()),
-            Self::Disconnecting(Verification::GoesOn) => Err(Error::Verify { message, source: None }),
-            Self::Disconnecting(Verification::Ended(source)) => Err(Error::Verify { message, source }),
-            Self::Refused(source) => Err(Error::Refused { message, source }),
-            Self::Failed(source) => Err(Error::Disconnect { message, source }),
+            Self::Disconnected | Self::AlreadyDisconnected | Self::DryRun { .. } | Self::Ignored(_) => None,
+            Self::NotVerified(_) => Some(ErrorType::NotVerified),
+            Self::Refused(refusal) => Some(refusal.error_type()),
+            Self::Failed(failure) => Some(failure.error_type()),
         }
     }
 }
@@ -207,7 +206,6 @@ impl Refusal {
         match self {
             Self::Event(_) => ErrorType::InvalidEvent,
             Self::Guard(_) => ErrorType::KeyStoreNotAllowed,
-            Self::Configuration(_) => ErrorType::InvalidConfiguration,
         }
     }
 
@@ -219,7 +217,6 @@ impl Refusal {
             Self::Guard(_) => "if this function is meant to disconnect it, add its ID to ALLOWED_KEY_STORE_IDS; \
                                if not, correct the event"
                 .into(),
-            Self::Configuration(_) => "correct the function's environment variables".into(),
         }
     }
 }
@@ -231,11 +228,12 @@ impl Failure {
         match self {
             Self::Call(error) => match error.cause {
                 Cause::NotFound => ErrorType::KeyStoreNotFound,
-                Cause::Denied => ErrorType::AccessDenied,
-                Cause::Throttled | Cause::Unavailable => ErrorType::KmsUnavailable,
-                Cause::InvalidState | Cause::Other => ErrorType::InternalError,
+                Cause::Denied | Cause::NoCredentials => ErrorType::AccessDenied,
+                Cause::Throttled | Cause::Unreachable | Cause::Unavailable => ErrorType::KmsUnavailable,
+                Cause::InvalidState | Cause::NotSent | Cause::Other => ErrorType::InternalError,
             },
-            Self::Panic(_) => ErrorType::InternalError,
+            Self::Configuration(_) => ErrorType::InvalidConfiguration,
+            Self::NotHandedOver(_) | Self::Panic(_) => ErrorType::InternalError,
         }
     }
 
@@ -244,6 +242,12 @@ impl Failure {
     pub fn advice(&self) -> String {
         match self {
             Self::Call(error) => error.advice(),
+            Self::Configuration(_) => "the switch cannot start, so act by hand meanwhile; correct the function's \
+                                       environment variables"
+                .into(),
+            Self::NotHandedOver(_) => "invoke it again without a client context (--client-context); if the key store \
+                                       must be disconnected now, act by hand"
+                .into(),
             Self::Panic(_) => "this is a fault of the function: read the key store's state with \
                                `aws kms describe-custom-key-stores`, send the event again, and report the log line"
                 .into(),
@@ -262,24 +266,30 @@ mod tests {
         Outcome::Failed(error.into())
     }
 
+    fn not_verified(is_under_way: bool) -> Outcome {
+        Outcome::NotVerified(NotVerified {
+            is_under_way,
+            error: None,
+        })
+    }
+
     #[test]
-    fn only_the_four_good_outcomes_return_and_each_other_one_is_its_error() {
+    fn only_the_four_good_outcomes_return() {
         let event = InvalidEvent {
             wrong: "w".into(),
             instead: "i".into(),
         };
         let id: KeyStoreId = "cks-1".parse().unwrap();
+        let dry_run = |has_findings| Outcome::DryRun { has_findings };
+        let ignored = Outcome::Ignored(Ignored::AsksForNothing("w".into()));
         for (outcome, name, severity, error) in [
             (Outcome::Disconnected, "DISCONNECTED", "INFO", None),
             (Outcome::AlreadyDisconnected, "ALREADY_DISCONNECTED", "INFO", None),
-            (Outcome::DryRun, "DRY_RUN", "INFO", None),
-            (Outcome::Ignored("w".into()), "IGNORED", "INFO", None),
-            (
-                Outcome::Disconnecting(Verification::Ended(None)),
-                "DISCONNECTING",
-                "WARNING",
-                Some("NotVerified"),
-            ),
+            (dry_run(false), "DRY_RUN", "INFO", None),
+            (dry_run(true), "DRY_RUN", "WARNING", None),
+            (ignored, "IGNORED", "INFO", None),
+            (not_verified(true), "NOT_VERIFIED", "WARNING", Some("NotVerified")),
+            (not_verified(false), "NOT_VERIFIED", "CRITICAL", Some("NotVerified")),
             (Outcome::Refused(event.into()), "REFUSED", "ERROR", Some("InvalidEvent")),
             (
                 Outcome::Refused(NotAllowed(id).into()),
@@ -289,9 +299,12 @@ mod tests {
             ),
             (failed(Cause::NotFound), "FAILED", "CRITICAL", Some("KeyStoreNotFound")),
             (failed(Cause::Denied), "FAILED", "CRITICAL", Some("AccessDenied")),
+            (failed(Cause::NoCredentials), "FAILED", "CRITICAL", Some("AccessDenied")),
             (failed(Cause::Unavailable), "FAILED", "CRITICAL", Some("KmsUnavailable")),
+            (failed(Cause::Unreachable), "FAILED", "CRITICAL", Some("KmsUnavailable")),
             (failed(Cause::Throttled), "FAILED", "CRITICAL", Some("KmsUnavailable")),
             (failed(Cause::InvalidState), "FAILED", "CRITICAL", Some("InternalError")),
+            (failed(Cause::NotSent), "FAILED", "CRITICAL", Some("InternalError")),
             (failed(Cause::Other), "FAILED", "CRITICAL", Some("InternalError")),
             (
                 Outcome::Failed(Failure::Panic("p".into())),
@@ -301,15 +314,8 @@ mod tests {
             ),
         ] {
             assert_eq!((outcome.name().as_str(), outcome.severity().as_str()), (name, severity));
-            assert!(outcome.is_final());
             assert_eq!(outcome.is_published(), name != "IGNORED");
-            let ended = outcome.into_result("m");
-            assert_eq!(ended.err().map(|error| error.error_type().as_str()), error, "{name}");
+            assert_eq!(outcome.error_type().map(ErrorType::as_str), error, "{name}");
         }
-    }
-
-    #[test]
-    fn the_early_notice_alone_is_not_final() {
-        assert!(!Outcome::Disconnecting(Verification::GoesOn).is_final());
     }
 }

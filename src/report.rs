@@ -12,11 +12,11 @@ use crate::{
     config::Config,
     disconnect::Progress,
     error::ErrorType,
-    event::{Asks, Event, Trigger, TriggerType},
+    event::{Event, Request, Trigger, TriggerType},
     handler::Invocation,
     ids::KeyStoreId,
     message::message,
-    outcome::{Failure, Name, Outcome, Severity, Verification},
+    outcome::{Failure, Name, NotVerified, Outcome, Severity},
     text,
 };
 
@@ -71,14 +71,41 @@ impl Origin {
         self.trigger = event.trigger.clone();
         self.reason.clone_from(&event.reason);
         self.requested_by.clone_from(&event.requested_by);
-        match &event.asks {
-            Asks::Disconnect { key_store, dry_run } => {
+        match &event.request {
+            Request::Disconnect { key_store, dry_run } => {
                 self.key_store_id = Some(key_store.clone());
                 self.dry_run |= dry_run;
             }
-            Asks::Nothing { key_store, .. } | Asks::Refused { key_store, .. } => {
+            Request::Ignore { key_store, .. } => self.key_store_id.clone_from(key_store),
+            Request::Refuse { key_store, dry_run, .. } => {
                 self.key_store_id.clone_from(key_store);
+                self.dry_run |= dry_run;
             }
+        }
+    }
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage<'a> {
+    /// The early notice: the run goes on.
+    Early,
+    /// The end, with its outcome.
+    Final(&'a Outcome),
+}
+
+impl Stage<'_> {
+    const fn name(self) -> Name {
+        match self {
+            Self::Early => Name::Disconnecting,
+            Self::Final(outcome) => outcome.name(),
+        }
+    }
+
+    const fn severity(self) -> Severity {
+        match self {
+            Self::Early => Severity::Warning,
+            Self::Final(outcome) => outcome.severity(),
         }
     }
 }
@@ -162,23 +189,26 @@ pub struct ErrorDetail {
 }
 
 impl Report {
-    /// Reports `outcome`, with what has been done and read by now. Every text has a limit, so that a
+    /// Reports how far a run has come, with what has been done and read by now. Every text has a limit, so that a
     /// notice is never too long for SNS, which takes 262,144 bytes: together they are below 21,000 characters, and JSON
-    /// takes at most twelve bytes for one. What is cut says so.
+    /// takes at most twelve bytes for one. A text that is cut says so.
     #[must_use]
-    pub fn new(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Self {
+    pub fn new(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> Self {
         let key_store = progress.key_store.as_ref();
         let short = |words: &String| text::cut(words, 512);
         Self {
-            message: text::cut(&message(origin, progress, outcome), 6144),
-            outcome: outcome.name(),
-            severity: outcome.severity(),
+            message: text::cut(&message(origin, progress, stage), 6144),
+            outcome: stage.name(),
+            severity: stage.severity(),
             custom_key_store_id: origin.key_store_id.clone(),
             custom_key_store_name: key_store.and_then(|store| store.name.as_ref()).map(short),
             custom_key_store_type: key_store.and_then(|store| store.kind.as_ref()).map(short),
             connection_state: key_store.map(|store| short(&store.state.to_string())),
             dry_run: origin.dry_run,
-            is_final: outcome.is_final(),
+            is_final: match stage {
+                Stage::Early => false,
+                Stage::Final(_) => true,
+            },
             trigger: Trigger {
                 kind: origin.trigger.kind,
                 name: origin.trigger.name.as_ref().map(short),
@@ -192,7 +222,10 @@ impl Report {
             elapsed_ms: u64::try_from(origin.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             disconnect_calls: progress.disconnect_calls,
             describe_calls: progress.describe_calls,
-            error: error_detail(outcome),
+            error: match stage {
+                Stage::Early => None,
+                Stage::Final(outcome) => error_detail(outcome),
+            },
             findings: first(&progress.findings, 10),
             version: VERSION,
         }
@@ -223,18 +256,14 @@ fn first(findings: &[String], limit: usize) -> Vec<String> {
 
 fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
     match outcome {
-        Outcome::Disconnected
-        | Outcome::AlreadyDisconnected
-        | Outcome::DryRun
-        | Outcome::Ignored(_)
-        | Outcome::Disconnecting(Verification::GoesOn) => None,
-        Outcome::Disconnecting(Verification::Ended(None)) => Some(ErrorDetail {
+        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::DryRun { .. } | Outcome::Ignored(_) => None,
+        Outcome::NotVerified(NotVerified { error: None, .. }) => Some(ErrorDetail {
             code: ErrorType::NotVerified.as_str().into(),
             message: "DISCONNECTED was not read in the time there was".into(),
             aws_request_id: None,
             advice: "read the state with `aws kms describe-custom-key-stores`; an external key store takes about \
-                     five minutes. An asynchronous invocation is tried again by Lambda and goes on verifying; \
-                     a synchronous one you send again yourself"
+                     five minutes. Lambda retries an asynchronous invocation, which goes on verifying; a synchronous \
+                     one you send again yourself"
                 .into(),
         }),
         Outcome::Refused(refusal) => Some(ErrorDetail {
@@ -243,23 +272,26 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
             aws_request_id: None,
             advice: text::cut(&refusal.advice(), 1024),
         }),
-        Outcome::Disconnecting(Verification::Ended(Some(error))) | Outcome::Failed(Failure::Call(error)) => {
+        Outcome::NotVerified(NotVerified { error: Some(error), .. }) | Outcome::Failed(Failure::Call(error)) => {
             Some(call_detail(error))
         }
-        Outcome::Failed(failure @ Failure::Panic(_)) => Some(ErrorDetail {
-            code: failure.error_type().as_str().into(),
-            message: text::cut(&failure.to_string(), 2048),
-            aws_request_id: None,
-            advice: failure.advice(),
-        }),
+        Outcome::Failed(failure @ (Failure::Panic(_) | Failure::Configuration(_) | Failure::NotHandedOver(_))) => {
+            Some(ErrorDetail {
+                code: failure.error_type().as_str().into(),
+                message: text::cut(&failure.to_string(), 2048),
+                aws_request_id: None,
+                advice: failure.advice(),
+            })
+        }
     }
 }
 
 fn call_detail(error: &CallError) -> ErrorDetail {
+    // Above the limits of the error itself, so that nothing is cut twice.
     ErrorDetail {
-        code: text::cut(&error.code, 128),
+        code: text::cut(&error.code, 192),
         message: text::cut(&error.message, 2048),
-        aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, 128)),
+        aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, 192)),
         advice: error.advice(),
     }
 }

@@ -1,8 +1,15 @@
 //! The loop that takes invocations from Lambda and gives their results back.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    error::Error as StdError,
+    num::ParseIntError,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use http::{Request, header::CONTENT_TYPE};
+use http::{
+    Request,
+    header::{CONTENT_TYPE, ToStrError},
+};
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer};
 use lambda_runtime_api_client::{BoxError, Client, body::Body};
 use serde_json::value::RawValue;
@@ -10,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::{
     App,
-    error::ErrorType,
-    handler::{Invocation, handle},
+    error::{Error, ErrorType},
+    event::Payload,
+    handler::{Invocation, caught, handle},
     report::Report,
 };
 
@@ -19,33 +27,47 @@ use crate::{
 /// none such, so then the two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
 const ASSUMED: Duration = Duration::from_secs(10);
 
-/// Handles invocations until Lambda ends the process. `clock` is the wall clock.
+/// Why no more invocations can be taken.
+#[derive(Debug)]
+pub enum Ended {
+    /// The exchange with the Runtime API failed.
+    Disconnected(BoxError),
+    /// An invocation came that the runtime library cannot hand over: a client context, for example, that it cannot
+    /// parse. It has not reached the handler, and nothing has been reported.
+    NotHandedOver(String),
+}
+
+/// Handles invocations until Lambda ends the process, or until none can be taken any more. `clock` is the wall clock.
 ///
-/// # Errors
-/// When the Runtime API cannot be reached any more.
-///
-/// # Panics
-/// The runtime panics without the `AWS_LAMBDA_FUNCTION_*` variables, which Lambda sets.
-pub async fn run(app: &App, clock: fn() -> SystemTime) -> Result<(), BoxError> {
+/// The runtime library panics without the `AWS_LAMBDA_FUNCTION_*` variables, which Lambda sets.
+pub async fn run(app: &App, clock: fn() -> SystemTime) -> Ended {
     let handler = service_fn(
-        async |event: LambdaEvent<String>| match handle(app, invocation(event, clock())).await {
+        async |event: LambdaEvent<Payload>| match handle(app, invocation(event, clock())).await {
             Ok(report) => response(&report),
             Err(error) => Err(error.into()),
         },
     );
-    Runtime::new(handler)
-        .layer(MapRequestLayer::new(payload_as_text))
-        .run()
-        .await
+    let runtime = Runtime::new(handler).layer(MapRequestLayer::new(payload_as_data));
+    match caught(runtime.run()).await {
+        Ok(Ok(())) => Ended::Disconnected("the runtime library ended".into()),
+        Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(error.to_string()),
+        Ok(Err(error)) => Ended::Disconnected(error),
+        Err(panic) => Ended::NotHandedOver(panic),
+    }
 }
 
-/// Turns the payload into one JSON string that holds it as text. The runtime parses a payload before
-/// it calls the handler, and answers by itself where that fails: nothing would be reported. A string
-/// always parses; what is in it is for [`crate::event`] to judge. Bytes that are not UTF-8 become
-/// U+FFFD, which no key store ID can hold.
-fn payload_as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
-    let text = String::from_utf8_lossy(&invocation.body);
-    invocation.body = serde_json::Value::from(text).to_string().into();
+/// True for what the runtime library says of headers that it cannot read (`lambda_runtime::Context::new`). The headers
+/// come with an invocation, whereas any other error is of the connection.
+fn is_of_invocation(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    error.is::<serde_json::Error>() || error.is::<ToStrError>() || error.is::<ParseIntError>()
+}
+
+/// Turns the payload into a JSON document that holds it as data. The runtime parses a payload before it calls the
+/// handler, and answers by itself where that fails: nothing would be reported. This document always parses, and
+/// [`crate::event`] judges what is in it. A payload that is too large is not copied.
+fn payload_as_data(mut invocation: LambdaInvocation) -> LambdaInvocation {
+    let payload = Payload::from(invocation.body.as_ref());
+    invocation.body = serde_json::to_vec(&payload).unwrap_or_default().into();
     invocation
 }
 
@@ -53,11 +75,11 @@ fn payload_as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
 fn response(report: &Report) -> Result<Box<RawValue>, Diagnostic> {
     RawValue::from_string(report.to_json()).map_err(|wrong| Diagnostic {
         error_type: ErrorType::InternalError.as_str().into(),
-        error_message: format!("{} The report is no JSON: {wrong}", report.message),
+        error_message: format!("{} The report is not JSON: {wrong}", report.message),
     })
 }
 
-fn invocation(event: LambdaEvent<String>, now: SystemTime) -> Invocation {
+fn invocation(event: LambdaEvent<Payload>, now: SystemTime) -> Invocation {
     let deadline = UNIX_EPOCH + Duration::from_millis(event.context.deadline);
     let left = deadline.duration_since(now).unwrap_or(ASSUMED);
     Invocation {
@@ -69,13 +91,13 @@ fn invocation(event: LambdaEvent<String>, now: SystemTime) -> Invocation {
     }
 }
 
-/// Tells Lambda that Init failed, so that the failure stands in the function's log and metrics
-/// under its own name and not as an exit of unknown cause
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>).
+/// Tells Lambda that Init failed, so that the function's log and metrics have the failure under its own name and not as
+/// an exit of unknown cause (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>).
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn fail_init(diagnostic: &Diagnostic) -> Result<(), BoxError> {
+pub async fn fail_init(error: Error) -> Result<(), BoxError> {
+    let diagnostic = Diagnostic::from(error);
     let request = Request::post("/2018-06-01/runtime/init/error")
         .header(CONTENT_TYPE, "application/json")
         // Lambda takes a type of the form category.reason here, and the bare name in the body.
@@ -83,7 +105,7 @@ pub async fn fail_init(diagnostic: &Diagnostic) -> Result<(), BoxError> {
             "Lambda-Runtime-Function-Error-Type",
             format!("Function.{}", diagnostic.error_type),
         )
-        .body(Body::from(serde_json::to_string(diagnostic)?))?;
+        .body(Body::from(serde_json::to_string(&diagnostic)?))?;
     Client::builder().build()?.call(request).await?;
     Ok(())
 }

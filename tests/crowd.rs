@@ -166,7 +166,7 @@ fn the_retry_after_not_verified_goes_on_verifying_and_does_not_ask_again_in_effe
         ids,
         [
             format!("{request}-DISCONNECTING-early"),
-            format!("{request}-DISCONNECTING-final"),
+            format!("{request}-NOT_VERIFIED-final"),
             format!("{request}-DISCONNECTING-early"),
             format!("{request}-DISCONNECTED-final"),
         ]

@@ -39,7 +39,7 @@ const DEADLINES: [u64; 3] = [60, 10, 3];
 enum Ends {
     /// `DISCONNECTED`, and the notice arrives.
     Disconnected,
-    /// `DISCONNECTING` and no more: error `NotVerified`.
+    /// `NOT_VERIFIED`: error `NotVerified`.
     NotVerified,
     /// One of the two above, as the jitter has it: the faults last about as long as the budget.
     DisconnectedOrNotVerified,
@@ -55,7 +55,7 @@ impl Ends {
     fn takes(self, outcome: &str, error: Option<&str>) -> bool {
         match self {
             Self::Disconnected => (outcome, error) == ("DISCONNECTED", None),
-            Self::NotVerified => (outcome, error) == ("DISCONNECTING", Some("NotVerified")),
+            Self::NotVerified => (outcome, error) == ("NOT_VERIFIED", Some("NotVerified")),
             Self::DisconnectedOrNotVerified => {
                 Self::Disconnected.takes(outcome, error) || Self::NotVerified.takes(outcome, error)
             }
@@ -463,7 +463,7 @@ fn is_honest(stage: &Stage, summary: &Value) {
             assert_eq!(summary["connectionState"], "DISCONNECTED");
         }
         "FAILED" => assert!(!changed || message.contains("it is not known whether"), "{summary}"),
-        "DISCONNECTING" => assert!(message.contains("not verified as disconnected"), "{summary}"),
+        "NOT_VERIFIED" => assert!(message.contains("not verified as disconnected"), "{summary}"),
         other => panic!("{other}"),
     }
     if message.contains("can no longer be used") {

@@ -85,7 +85,6 @@ fn init_counts_the_findings_of_its_self_check() {
         (&json!(1), json!([[]]))
     );
     assert_eq!(line["Invocations"], Value::Null);
-    assert_eq!(line["level"], "WARN");
 }
 
 #[test]
@@ -197,23 +196,68 @@ fn notices_that_failed_are_counted_early_and_final() {
         (&line["Outcome"], &line["NoticesFailed"]),
         (&json!("DISCONNECTED"), &json!(2))
     );
-    assert_eq!(line["level"], "ERROR", "an alarm counts on it at any log level");
 }
 
 #[test]
-fn failures_are_counted_with_a_log_level_that_hides_the_rest_and_in_text_format_too() {
-    let settings = [("AWS_LAMBDA_LOG_LEVEL", "ERROR"), ("AWS_LAMBDA_LOG_FORMAT", "Text")];
-    let stage = Stage::with(&settings, |_| {});
-    stage.report(&event());
-    stage.error("{}");
-    let lines = stage.function.metrics();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert_eq!(last(&stage)["Outcome"], "REFUSED");
+fn every_run_is_counted_at_any_log_level_and_in_any_format() {
+    for level in ["WARN", "ERROR", "FATAL"] {
+        let settings = [("AWS_LAMBDA_LOG_LEVEL", level), ("AWS_LAMBDA_LOG_FORMAT", "Text")];
+        let stage = Stage::with(&settings, |_| {});
+        stage.report(&event());
+        assert_eq!(last(&stage)["Outcome"], "DISCONNECTED");
+        stage.error("{}");
+        let lines = stage.function.metrics();
+        assert_eq!(lines.len(), 3, "Init and two runs: {lines:?}");
+        assert_eq!(last(&stage)["Outcome"], "REFUSED");
+        // Lambda drops what is below the level that is set.
+        assert!(lines.iter().all(|line| line["level"] == level), "{lines:?}");
+    }
 }
 
 #[test]
-fn a_faulty_configuration_is_counted_as_a_refusal() {
+fn faulty_configuration_is_counted_as_a_failure() {
     let mut stage = Stage::with(&[("DRY_RUN", "yes")], |_| {});
     assert!(stage.function.ended(Duration::from_secs(10)).is_some());
-    assert_eq!(last(&stage)["Outcome"], "REFUSED");
+    assert_eq!(last(&stage)["Outcome"], "FAILED");
+}
+
+#[test]
+fn muted_alarm_is_ignored_with_a_warning_and_counted() {
+    for (event, muted) in [
+        (include_str!("../events/alarm-eventbridge-muted.json"), 1),
+        (include_str!("../events/alarm-eventbridge-suppressed.json"), 1),
+        (include_str!("../events/alarm-eventbridge-grouped.json"), 0),
+        (include_str!("../events/alarm-eventbridge-ok.json"), 0),
+    ] {
+        let stage = Stage::new();
+        stage.started();
+        let event: Value = serde_json::from_str(event).unwrap();
+        assert_eq!(stage.report(&event)["outcome"], "IGNORED");
+        assert_eq!(last(&stage)["MutedAlarms"], muted, "{event}");
+        let warned = stage
+            .function
+            .told()
+            .iter()
+            .filter(|line| line.contains("\"WARN\""))
+            .count();
+        assert_eq!(warned, muted, "{event}");
+        assert_eq!(stage.emulator.operations(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn where_any_is_allowed_only_a_store_that_kms_knows_is_a_dimension() {
+    let stage = Stage::with(&[("ALLOWED_KEY_STORE_IDS", "*")], |_| {});
+    stage.error(json!({ "CustomKeyStoreId": "cks-nobodyknows" }).to_string());
+    let line = last(&stage);
+    assert_eq!(
+        (&line["Outcome"], dimensions(&line)),
+        (&json!("FAILED"), json!([[], ["Outcome"]]))
+    );
+    stage.report(&event());
+    let line = last(&stage);
+    assert_eq!(
+        (&line["CustomKeyStoreId"], dimensions(&line)[2].is_array()),
+        (&json!(ID), true)
+    );
 }

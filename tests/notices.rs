@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime};
 
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, Operation},
+    config::Config,
     disconnect::Progress,
-    event::{self, Trigger, TriggerType},
+    event::{self, Ignored, Trigger, TriggerType},
     guard::NotAllowed,
     ids::Place,
     kms::{ConnectionState, KeyStore},
     notice,
-    outcome::{Failure, Outcome, Verification},
-    report::{Origin, Report, VERSION},
+    outcome::{Failure, NotVerified, Outcome},
+    report::{Origin, Report, Stage, VERSION},
 };
 use tokio::time::Instant;
 
@@ -85,9 +86,14 @@ fn failed(cause: Cause, code: &str, message: &str) -> CallError {
 /// Compares the notice with its file.
 #[track_caller]
 fn reads(name: &str, origin: &Origin, progress: &Progress, outcome: &Outcome) {
+    reads_at(name, origin, progress, Stage::Final(outcome));
+}
+
+#[track_caller]
+fn reads_at(name: &str, origin: &Origin, progress: &Progress, stage: Stage<'_>) {
     let report = Report {
         elapsed_ms: 812,
-        ..Report::new(origin, progress, outcome)
+        ..Report::new(origin, progress, stage)
     };
     let body = notice::body(&report).replace(VERSION, "VERSION");
     insta::assert_snapshot!(name, format!("Subject: {}\n\n{body}", notice::subject(&report)));
@@ -114,15 +120,17 @@ fn dry_run() {
         ..by_hand()
     };
     let mut hsm = progress("AWS_CLOUDHSM", ConnectionState::Connected, 0);
-    reads("dry-run", &drill, &hsm, &Outcome::DryRun);
+    let clean = Outcome::DryRun { has_findings: false };
+    reads("dry-run", &drill, &hsm, &clean);
     let observed = Origin {
         is_observing: true,
         dry_run: true,
         ..origin()
     };
-    reads("dry-run-of-a-function-that-observes", &observed, &hsm, &Outcome::DryRun);
+    reads("dry-run-of-a-function-that-observes", &observed, &hsm, &clean);
     hsm.findings = vec!["cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.".into()];
-    reads("dry-run-with-a-finding", &drill, &hsm, &Outcome::DryRun);
+    let found = Outcome::DryRun { has_findings: true };
+    reads("dry-run-with-a-finding", &drill, &hsm, &found);
     let denied = failed(Cause::Denied, "AccessDeniedException", "not authorized");
     reads(
         "dry-run-that-fails",
@@ -135,12 +143,32 @@ fn dry_run() {
 #[test]
 fn disconnecting() {
     let xks = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 1);
-    let early = Outcome::Disconnecting(Verification::GoesOn);
-    reads("disconnecting-early", &origin(), &xks, &early);
-    let over = Outcome::Disconnecting(Verification::Ended(None));
-    reads("disconnecting-not-verified", &origin(), &xks, &over);
+    reads_at("disconnecting-early", &origin(), &xks, Stage::Early);
+    let accepted = Progress {
+        accepted: Some(Instant::now()),
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 1)
+    };
+    reads_at("disconnecting-early-connected", &origin(), &accepted, Stage::Early);
+    let over = |is_under_way| {
+        Outcome::NotVerified(NotVerified {
+            is_under_way,
+            error: None,
+        })
+    };
+    let under_way = Progress {
+        accepted: Some(Instant::now()),
+        ..xks
+    };
+    reads("not-verified", &origin(), &under_way, &over(true));
     let connected = progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 9);
-    reads("disconnecting-still-connected", &by_hand(), &connected, &over);
+    reads("not-verified-still-connected", &by_hand(), &connected, &over(false));
+    let accepted = Progress {
+        accepted: Some(Instant::now()),
+        ..connected
+    };
+    reads("not-verified-connected-again", &by_hand(), &accepted, &over(false));
+    let once = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1);
+    reads("not-verified-read-once", &by_hand(), &once, &over(true));
 }
 
 #[test]
@@ -148,10 +176,10 @@ fn refused() {
     let outcome = Outcome::Refused(NotAllowed(ID.parse().unwrap()).into());
     reads("refused-not-allowed", &origin(), &Progress::default(), &outcome);
     let event = event::read(
-        r#"{"CustomKeyStoreId":"cks-1234567890abcdef0","DryRunn":true}"#,
+        &r#"{"CustomKeyStoreId":"cks-1234567890abcdef0","DryRunn":true}"#.into(),
         &Place::default(),
     );
-    let event::Asks::Refused { error, .. } = event.asks else {
+    let event::Request::Refuse { error, .. } = event.request else {
         panic!("the field is misspelt");
     };
     reads(
@@ -192,6 +220,58 @@ fn failed_for_good() {
         &unknown,
         &Outcome::Failed(silent.into()),
     );
+    let nobody = Origin {
+        trigger: Trigger::of(TriggerType::Unrecognised),
+        key_store_id: None,
+        reason: None,
+        request_id: None,
+        ..by_hand()
+    };
+    let nobody = Origin {
+        requested_by: None,
+        ..nobody
+    };
+    let faulty = Config::from_lookup(|name| (name == "AWS_REGION").then(|| "us-east-1".into())).unwrap_err();
+    reads(
+        "failed-configuration",
+        &nobody,
+        &Progress::default(),
+        &Outcome::Failed(faulty.into()),
+    );
+    let not_handed_over = Outcome::Failed(Failure::NotHandedOver("invalid type: integer `7`".into()));
+    reads(
+        "failed-not-handed-over",
+        &nobody,
+        &Progress::default(),
+        &not_handed_over,
+    );
+    let unreachable = failed(
+        Cause::Unreachable,
+        "ConnectionFailed",
+        "Connection refused (os error 111)",
+    );
+    let asked = progress("AWS_CLOUDHSM", ConnectionState::Connected, 6);
+    reads(
+        "failed-unreachable",
+        &by_hand(),
+        &asked,
+        &Outcome::Failed(unreachable.into()),
+    );
+    let no_credentials = failed(
+        Cause::NoCredentials,
+        "NoCredentials",
+        "no providers in chain provided credentials",
+    );
+    let asked = Progress {
+        disconnect_calls: 1,
+        ..Progress::default()
+    };
+    reads(
+        "failed-no-credentials",
+        &by_hand(),
+        &asked,
+        &Outcome::Failed(no_credentials.into()),
+    );
     let panic = Outcome::Failed(Failure::Panic("index out of bounds".into()));
     reads("failed-panic", &by_hand(), &Progress::default(), &panic);
 }
@@ -202,7 +282,7 @@ fn a_subject_that_would_be_too_long_is_cut_to_the_99_characters_that_sns_takes()
     if let Some(store) = &mut store.key_store {
         store.name = Some("é".repeat(256));
     }
-    let subject = notice::subject(&Report::new(&by_hand(), &store, &Outcome::Disconnected));
+    let subject = notice::subject(&Report::new(&by_hand(), &store, Stage::Final(&Outcome::Disconnected)));
     assert_eq!(subject.len(), 99);
     let (told, rest) = subject.split_once('(').unwrap();
     assert_eq!(told, "INFO: DISCONNECTED: cks-1234567890abcdef0 ");
@@ -211,9 +291,11 @@ fn a_subject_that_would_be_too_long_is_cut_to_the_99_characters_that_sns_takes()
 
 #[test]
 fn ignored_is_only_logged() {
-    let outcome = Outcome::Ignored("the alarm is OK, and only ALARM is acted on".into());
+    let outcome = Outcome::Ignored(Ignored::AsksForNothing(
+        "the alarm is OK, and only ALARM is acted on".into(),
+    ));
     assert!(!outcome.is_published());
-    let report = Report::new(&origin(), &Progress::default(), &outcome);
+    let report = Report::new(&origin(), &Progress::default(), Stage::Final(&outcome));
     assert_eq!(
         report.message,
         "Nothing to do: the alarm is OK, and only ALARM is acted on."

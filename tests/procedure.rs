@@ -24,7 +24,7 @@ use aws_sdk_kms::{
 };
 use aws_sdk_sns::operation::publish::PublishOutput;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use disconnect_custom_key_store::{App, error::Error, handler::handle, report::Report};
+use disconnect_custom_key_store::{App, error::Error, handler::handle, refusals::Refusals, report::Report};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -84,6 +84,7 @@ async fn walk(kms: &[Rule]) -> (Result<Report, Error>, usize) {
         config: config(&[]),
         kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, kms),
         sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]),
+        refusals: Refusals::default(),
     };
     let ended = handle(&app, invocation(TIMEOUT)).await;
     for rule in kms {
@@ -104,9 +105,9 @@ async fn accepted_and_read_back_is_disconnected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejected_and_read_back_is_already_disconnected() {
-    let (ended, notices) = walk(&[disconnect_rejected(), reads(ConnectionStateType::Disconnected, 1)]).await;
-    assert_eq!((told(ended), notices), (("ALREADY_DISCONNECTED", 1, 1), 1));
+async fn rejected_and_read_twice_is_already_disconnected() {
+    let (ended, notices) = walk(&[disconnect_rejected(), reads(ConnectionStateType::Disconnected, 2)]).await;
+    assert_eq!((told(ended), notices), (("ALREADY_DISCONNECTED", 1, 2), 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,9 +174,10 @@ async fn a_panic_is_reported_like_any_other_failure_and_the_next_invocation_work
         config: config(&[]),
         kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, &once),
         sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]),
+        refusals: Refusals::default(),
     };
     let error = handle(&app, invocation(TIMEOUT)).await.unwrap_err();
-    assert_eq!(error.error_type().as_str(), "InternalError");
+    assert_eq!(error.error_type.as_str(), "InternalError");
     let message = error.to_string();
     assert!(message.contains("panic"), "{message}");
     assert!(
@@ -186,7 +188,7 @@ async fn a_panic_is_reported_like_any_other_failure_and_the_next_invocation_work
     assert!(!message.contains("was not disconnected"), "{message}");
     assert_eq!(publish.num_calls(), 2, "the early notice and the failure's");
 
-    let again = [disconnect_rejected(), reads(ConnectionStateType::Disconnected, 1)];
+    let again = [disconnect_rejected(), reads(ConnectionStateType::Disconnected, 2)];
     app.kms = mock_client!(aws_sdk_kms, RuleMode::Sequential, &again);
     assert_eq!(told(handle(&app, invocation(TIMEOUT)).await).0, "ALREADY_DISCONNECTED");
 }
@@ -199,9 +201,10 @@ async fn a_panic_in_the_notice_is_a_failed_notice_and_does_not_hide_what_was_don
         config: config(&[]),
         kms: mock_client!(aws_sdk_kms, RuleMode::Sequential, &kms),
         sns: mock_client!(aws_sdk_sns, RuleMode::MatchAny, none),
+        refusals: Refusals::default(),
     };
     let error = handle(&app, invocation(TIMEOUT)).await.unwrap_err();
-    assert_eq!(error.error_type().as_str(), "NotificationFailed");
+    assert_eq!(error.error_type.as_str(), "NotificationFailed");
     assert!(error.to_string().contains("\"outcome\":\"DISCONNECTED\""), "{error}");
 }
 
@@ -218,11 +221,11 @@ async fn a_read_that_is_denied_ends_the_verification_at_once() {
         _ => kms_error("AccessDeniedException"),
     });
     let error = scripted(&script).await.unwrap_err();
-    assert_eq!(error.error_type().as_str(), "NotVerified");
+    assert_eq!(error.error_type.as_str(), "NotVerified");
     let notice = script.notices().pop().unwrap();
     assert_eq!(
         (&notice["outcome"], &notice["final"]),
-        (&Value::from("DISCONNECTING"), &Value::from(true))
+        (&Value::from("NOT_VERIFIED"), &Value::from(true))
     );
     assert_eq!(notice["error"]["code"], "AccessDeniedException");
     let advice = notice["error"]["advice"].as_str().unwrap();
@@ -242,22 +245,24 @@ async fn a_store_that_no_read_finds_after_kms_has_accepted_is_looked_for_until_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconnected_store_that_kms_will_not_disconnect_again_is_failed() {
+async fn rejection_after_an_acceptance_is_not_verified() {
     let script = Scripted::new(|operation, before| match (operation, before) {
         ("Publish", _) => published(),
         ("DisconnectCustomKeyStore", 0) => accepted(),
         ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
         _ => state("CONNECTED"),
     });
-    assert_eq!(
-        scripted(&script).await.unwrap_err().error_type().as_str(),
-        "AccessDenied"
-    );
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "NotVerified");
     let notice = script.notices().pop().unwrap();
     assert_eq!(
-        (&notice["outcome"], &notice["connectionState"]),
-        (&Value::from("FAILED"), &Value::from("CONNECTED"))
+        (&notice["outcome"], &notice["severity"], &notice["connectionState"]),
+        (
+            &Value::from("NOT_VERIFIED"),
+            &Value::from("CRITICAL"),
+            &Value::from("CONNECTED")
+        )
     );
+    assert_eq!(notice["error"]["code"], "AccessDeniedException");
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,10 +284,7 @@ async fn a_store_that_stays_connected_is_never_said_to_be_unusable() {
         "DisconnectCustomKeyStore" => accepted(),
         _ => state("CONNECTED"),
     });
-    assert_eq!(
-        scripted(&script).await.unwrap_err().error_type().as_str(),
-        "NotVerified"
-    );
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "NotVerified");
     assert!(
         script.count("DisconnectCustomKeyStore") > 10,
         "it is asked for again and again"
@@ -309,7 +311,7 @@ async fn an_answer_of_kms_without_the_store_or_its_state_is_no_read_back() {
             _ => app::Step::Answer(200, body.into()),
         });
         assert_eq!(
-            scripted(&script).await.unwrap_err().error_type().as_str(),
+            scripted(&script).await.unwrap_err().error_type.as_str(),
             "NotVerified",
             "{body}"
         );
@@ -337,9 +339,11 @@ async fn a_dry_run_that_cannot_read_the_store_fails_as_the_run_would() {
             _ => kms_error(code),
         });
         let mut drill = invocation(TIMEOUT);
-        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#);
+        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
+            .as_str()
+            .into();
         let error = handle(&script.app(), drill).await.unwrap_err();
-        assert_eq!(error.error_type().as_str(), kind);
+        assert_eq!(error.error_type.as_str(), kind);
         assert_eq!(script.count("DisconnectCustomKeyStore"), 0);
         let notice = script.notices().pop().unwrap();
         assert_eq!(
@@ -362,7 +366,7 @@ async fn rejected_after_throttling_is_already_disconnected() {
     let report = scripted(&script).await.unwrap();
     assert_eq!(
         (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
-        ("ALREADY_DISCONNECTED", 6, 1)
+        ("ALREADY_DISCONNECTED", 6, 2)
     );
 }
 
@@ -425,7 +429,7 @@ async fn a_definite_error_after_a_request_without_an_answer_is_looked_up_first()
             _ => state("DISCONNECTED"),
         });
         let ended = scripted(&script).await;
-        assert_eq!(ended.err().map(|error| error.error_type().as_str()), expected, "{read}");
+        assert_eq!(ended.err().map(|error| error.error_type.as_str()), expected, "{read}");
         assert_eq!(script.count("DisconnectCustomKeyStore"), 2);
         if expected.is_some() {
             let message = script.notices().pop().unwrap()["message"].to_string();
@@ -454,20 +458,21 @@ async fn the_last_read_comes_just_before_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_disconnect_is_reported_without_a_read() {
+async fn denied_disconnect_is_reported_with_the_state_read_once() {
     let script = Scripted::new(|operation, _| match operation {
         "Publish" => published(),
         "DisconnectCustomKeyStore" => kms_error("AccessDeniedException"),
         _ => state("CONNECTED"),
     });
-    assert_eq!(
-        scripted(&script).await.unwrap_err().error_type().as_str(),
-        "AccessDenied"
-    );
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "AccessDenied");
     let message = script.notices().pop().unwrap()["message"].to_string();
     assert!(message.contains("was not disconnected"), "{message}");
+    assert!(message.contains("the state last read is CONNECTED"), "{message}");
     let asked: Vec<_> = script.seen().into_iter().map(|seen| seen.operation).collect();
-    assert_eq!(asked, ["DisconnectCustomKeyStore", "Publish"]);
+    assert_eq!(
+        asked,
+        ["DisconnectCustomKeyStore", "DescribeCustomKeyStores", "Publish"]
+    );
 }
 
 /// A throttled read is no reason to wake somebody twice.
@@ -597,7 +602,7 @@ async fn a_publish_that_is_never_confirmed_is_tried_for_thirty_seconds() {
     });
     let begun = tokio::time::Instant::now();
     assert_eq!(
-        scripted(&script).await.unwrap_err().error_type().as_str(),
+        scripted(&script).await.unwrap_err().error_type.as_str(),
         "NotificationFailed"
     );
     let last = *script.times("Publish").last().unwrap() - begun;

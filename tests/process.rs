@@ -14,13 +14,13 @@ mod support;
 use std::time::{Duration, Instant};
 
 use emulator::{
-    REQUEST_ID,
+    Emulator, REQUEST_ID,
     fault::{Fault, Times},
     kms::{KeyStore, State},
-    runtime_api::{Delivery, Reported},
+    runtime_api::{Delivery, Reported, RuntimeApi},
 };
 use serde_json::{Value, json};
-use support::{FIFO, ID, OTHER, Stage, TOPIC, error_of, event};
+use support::{FIFO, ID, OTHER, Stage, TOPIC, error_of, event, function};
 
 #[test]
 fn the_plain_path_is_three_calls_and_ends_disconnected() {
@@ -298,7 +298,7 @@ fn a_dry_run_carries_what_the_self_check_finds() {
         .function
         .told()
         .iter()
-        .filter(|line| line.contains("\"WARN\""))
+        .filter(|line| line.contains("\"WARN\"") && !line.contains("\"outcome\""))
         .count();
     assert_eq!(logged, 2, "Init logs the same findings: {:?}", stage.function.told());
 }
@@ -325,7 +325,7 @@ fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
     stage.started();
     let field = |name: &str, value: Value| json!({ "CustomKeyStoreId": ID, name: value }).to_string();
     let nested = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    let long = "x".repeat(1 << 20);
+    let long = "x".repeat(1_000_000);
     for (payload, words) in [
         ("{}".to_owned(), "CustomKeyStoreId is missing"),
         (
@@ -333,7 +333,7 @@ fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
             "CustomKeyStoreId is empty",
         ),
         (
-            json!({ "CustomKeyStoreId": "c".repeat(65) }).to_string(),
+            json!({ "CustomKeyStoreId": format!("cks-{}", "c".repeat(61)) }).to_string(),
             "CustomKeyStoreId has 65 characters, and at most 64",
         ),
         (
@@ -342,7 +342,7 @@ fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
         ),
         (
             json!({ "CustomKeyStoreId": "cks 1\n" }).to_string(),
-            "outside ASCII; found \"cks 1\\n\"",
+            "CustomKeyStoreId is not an ID, which is cks- and 1 to 60 letters or digits; found \"cks 1\\n\"",
         ),
         (field("Force", true.into()), "the field \"Force\" is unknown"),
         (field("DryRunn", true.into()), "the field \"DryRunn\" is unknown"),
@@ -368,18 +368,18 @@ fn bad_input_is_refused_with_what_to_write_instead_and_the_next_event_works() {
         ),
         (
             format!(r#"{{"CustomKeyStoreId":"{ID}","CustomKeyStoreId":"{OTHER}"}}"#),
-            "the field \"CustomKeyStoreId\" stands twice",
+            "the field \"CustomKeyStoreId\" is given twice",
         ),
         (
             format!(r#"{{"CustomKeyStoreId":"{ID}","customKeyStoreId":"{ID}"}}"#),
             "CustomKeyStoreId is given twice, in two spellings",
         ),
-        (format!("[{}]", event()), "the event is an array, not an object"),
-        ("7".to_owned(), "the event is a number, not an object"),
-        ("null".to_owned(), "the event is null, not an object"),
-        (format!("\"{long}\""), "the event is a string, not an object"),
+        (format!("[{}]", event()), "it is an array, not an object"),
+        ("7".to_owned(), "it is a number, not an object"),
+        ("null".to_owned(), "it is null, not an object"),
+        (format!("\"{long}\""), "it is a string, not an object"),
         (long.clone(), "not usable JSON"),
-        (nested, "the event is not usable JSON: recursion limit exceeded"),
+        (nested, "it is not usable JSON: recursion limit exceeded"),
         (String::new(), "not usable JSON"),
         (format!("{}{}", event(), event()), "trailing characters"),
         (
@@ -422,7 +422,7 @@ fn bytes_that_are_no_text_are_refused_and_reported_too() {
     let stage = Stage::new();
     let (kind, message) = stage.error(b"{\"CustomKeyStoreId\":\"cks-\xff\"}".to_vec());
     assert_eq!(kind, "InvalidEvent");
-    assert!(message.contains("outside ASCII"), "{message}");
+    assert!(message.contains("CustomKeyStoreId is not an ID"), "{message}");
     assert_eq!(stage.notices().len(), 1);
 }
 
@@ -443,7 +443,7 @@ fn kms_refusing_is_failed_with_code_request_id_and_advice() {
             "AccessDeniedException",
             400,
             "AccessDenied",
-            "the role lacks kms:DisconnectCustomKeyStore",
+            "the role does not have kms:DisconnectCustomKeyStore",
         ),
         (
             "ExpiredTokenException",
@@ -467,7 +467,8 @@ fn kms_refusing_is_failed_with_code_request_id_and_advice() {
         let (error_type, message) = stage.error(event().to_string());
         assert_eq!(error_type, kind);
         assert!(message.contains(code), "{message}");
-        assert_eq!(stage.emulator.operations(), ["DisconnectCustomKeyStore", "Publish"]);
+        let operations = ["DisconnectCustomKeyStore", "DescribeCustomKeyStores", "Publish"];
+        assert_eq!(stage.emulator.operations(), operations);
         let notice = stage.notices().pop().unwrap();
         assert_eq!(
             (&notice["outcome"], &notice["severity"]),
@@ -515,7 +516,10 @@ fn the_budget_ending_before_disconnected_is_not_verified_and_says_what_was_read(
         (&notices[0]["final"], &notices[1]["final"]),
         (&json!(false), &json!(true))
     );
-    assert_eq!(notices[1]["severity"], "WARNING");
+    assert_eq!(
+        (&notices[1]["outcome"], &notices[1]["severity"]),
+        (&json!("NOT_VERIFIED"), &json!("WARNING"))
+    );
 }
 
 #[test]
@@ -619,7 +623,12 @@ fn a_faulty_configuration_fails_init_by_name_and_is_reported_where_it_can_be() {
         for notice in stage.notices() {
             assert_eq!(
                 (&notice["outcome"], &notice["error"]["code"]),
-                (&json!("REFUSED"), &json!("InvalidConfiguration"))
+                (&json!("FAILED"), &json!("InvalidConfiguration"))
+            );
+            assert_eq!(notice["severity"], "CRITICAL");
+            assert!(
+                notice["error"]["advice"].as_str().unwrap().contains("act by hand"),
+                "{notice}"
             );
         }
         assert_eq!(stage.function.summaries().len(), 1);
@@ -733,4 +742,238 @@ fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
             call.operation
         );
     }
+}
+
+/// KMS rejects every request as if the store were disconnected, or accepts them without effect, and every read says
+/// CONNECTED: the switch did not work.
+#[test]
+fn store_that_stays_connected_is_not_verified_and_critical() {
+    for (fault, accepted) in [
+        (
+            Fault::Error {
+                status: 400,
+                code: "CustomKeyStoreInvalidStateException",
+            },
+            false,
+        ),
+        (Fault::Raw(200, "{}"), true),
+    ] {
+        let stage = Stage::new();
+        stage.started();
+        stage.emulator.fault("DisconnectCustomKeyStore", fault, Times::Always);
+        let Reported::Error(error) = stage.invoke_within(&event(), Duration::from_secs(3)) else {
+            panic!("it stays connected");
+        };
+        let (kind, message) = error_of(&error);
+        assert_eq!(kind, "NotVerified");
+        assert_eq!(message.contains("KMS accepted"), accepted, "{message}");
+        for notice in stage.notices() {
+            let told = notice["message"].as_str().unwrap();
+            assert_eq!(told.contains("KMS accepted"), accepted, "{told}");
+            assert!(!told.contains("can no longer be used"), "{told}");
+        }
+        let last = stage.notices().pop().unwrap();
+        assert_eq!(
+            (&last["outcome"], &last["severity"]),
+            (&json!("NOT_VERIFIED"), &json!("CRITICAL"))
+        );
+        assert_eq!(stage.function.summaries()[0]["level"], "ERROR");
+    }
+}
+
+/// An endpoint that refuses every connection, for as long as the socket lives: it is bound and does not listen.
+fn refusing() -> (socket2::Socket, String) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, format!("http://127.0.0.1:{port}"))
+}
+
+/// What never left the function is not a request that may have been carried out.
+#[test]
+fn requests_that_were_never_sent_are_reported_as_such() {
+    let (_socket, refused) = refusing();
+    let tls = emulator::Emulator::start_with_tls().unwrap();
+    for (settings, kind, words) in [
+        (
+            vec![("AWS_ENDPOINT_URL_KMS", refused.as_str())],
+            "KmsUnavailable",
+            "Connection refused",
+        ),
+        // The function does not know this certificate.
+        (
+            vec![("AWS_ENDPOINT_URL_KMS", tls.url().leak() as &str)],
+            "KmsUnavailable",
+            "certificate",
+        ),
+        (
+            vec![("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
+            "AccessDenied",
+            "no credentials",
+        ),
+    ] {
+        let stage = Stage::with(&settings, |_| {});
+        stage.started();
+        let Reported::Error(error) = stage.invoke_within(&event(), Duration::from_secs(3)) else {
+            panic!("nothing can be sent");
+        };
+        let (found, message) = error_of(&error);
+        assert_eq!(found, kind, "{message}");
+        assert!(message.contains(words), "{message}");
+        assert!(message.contains("was not disconnected"), "{message}");
+        assert!(!message.contains("not known whether"), "{message}");
+        assert_eq!(stage.count("DisconnectCustomKeyStore"), 0);
+        if kind == "AccessDenied" {
+            assert!(!message.contains("Health Dashboard"), "{message}");
+            let summary = &stage.function.summaries()[0];
+            assert_eq!(summary["disconnectCalls"], 1, "a permanent error is not retried");
+        }
+    }
+}
+
+#[test]
+fn empty_endpoint_is_no_endpoint_and_a_bad_one_fails_init_by_name() {
+    let stage = Stage::with(&[("AWS_ENDPOINT_URL_KMS", ""), ("AWS_USE_FIPS_ENDPOINT", "")], |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    for settings in [
+        vec![("AWS_ENDPOINT_URL_KMS", "127.0.0.1:4566")],
+        vec![("AWS_USE_FIPS_ENDPOINT", "true")],
+    ] {
+        let stage = Stage::with(&settings, |_| {});
+        let Ok(Reported::InitError(error, _)) = stage.runtime_api.reported(Duration::from_secs(10)) else {
+            panic!("{settings:?}");
+        };
+        let (kind, message) = error_of(&error);
+        assert_eq!(kind, "InvalidConfiguration");
+        assert!(message.contains(settings[0].0), "{message}");
+        let notice = stage.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["severity"]),
+            (&json!("FAILED"), &json!("CRITICAL"))
+        );
+    }
+}
+
+/// The runtime library ends the process on a client context that it cannot parse.
+#[test]
+fn client_context_that_cannot_be_parsed_is_reported_before_the_process_ends() {
+    for context in [
+        r#"{"custom":{"n":7}}"#,
+        r#"{"client":{"installation_id":"i"}}"#,
+        "{\"custom\":{\"name\":\"é\"}}",
+    ] {
+        let mut stage = Stage::new();
+        stage.started();
+        stage.runtime_api.deliver(Delivery {
+            client_context: Some(context.into()),
+            ..Delivery::of(event().to_string())
+        });
+        let ended = stage.function.ended(Duration::from_secs(10)).expect("the process ends");
+        assert!(!ended.success());
+        assert_eq!(stage.emulator.operations(), ["Publish"], "{context}");
+        let notice = stage.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["severity"], &notice["error"]["code"]),
+            (&json!("FAILED"), &json!("CRITICAL"), &json!("InternalError"))
+        );
+        assert!(
+            notice["message"].as_str().unwrap().contains("could not be handed"),
+            "{notice}"
+        );
+        assert_eq!(stage.function.metrics().pop().unwrap()["Outcome"], "FAILED");
+        assert_eq!(stage.emulator.state(ID), Some(State::Connected));
+    }
+}
+
+/// The end of the Runtime API, as when a local run is stopped, tells nothing of the switch.
+#[test]
+fn lost_runtime_api_is_not_published() {
+    let emulator = Emulator::start().unwrap();
+    emulator.add_topic(TOPIC, None);
+    let runtime_api = RuntimeApi::start().unwrap();
+    let mut function = function(&emulator, &runtime_api, &[]);
+    runtime_api.asked_for_next(Duration::from_secs(60)).unwrap();
+    drop(runtime_api);
+    function.ended(Duration::from_secs(10)).expect("the process ends");
+    assert_eq!(emulator.published(), []);
+}
+
+/// Lambda runs a refused event three times, under one request ID.
+#[test]
+fn retries_of_one_refusal_are_one_notice_and_other_refusals_are_not_lost() {
+    let stage = Stage::new();
+    stage.started();
+    for _ in 0..3 {
+        assert_eq!(stage.error("{}").0, "InvalidEvent");
+    }
+    assert_eq!(stage.notices().len(), 1);
+    assert_eq!(stage.function.summaries().len(), 3, "each run is logged");
+    stage.error("[]");
+    assert_eq!(stage.notices().len(), 2, "another refusal is another notice");
+    let other = Delivery {
+        request_id: "11111111-e9f4-11e8-9739-2dfe598c3fcd".into(),
+        ..Delivery::of("{}")
+    };
+    stage.runtime_api.invoke(other);
+    assert_eq!(stage.notices().len(), 3, "and so is another event");
+}
+
+/// A notice that failed is not remembered as sent.
+#[test]
+fn retry_publishes_the_refusal_whose_notice_failed() {
+    let stage = Stage::new();
+    stage.started();
+    let gone = Fault::Error {
+        status: 404,
+        code: "NotFound",
+    };
+    stage.emulator.fault("Publish", gone, Times::Next(1));
+    stage.error("{}");
+    assert_eq!(stage.notices().len(), 0);
+    stage.error("{}");
+    assert_eq!(stage.notices().len(), 1);
+}
+
+/// Six megabytes, as Lambda delivers at most, of what takes the most memory for its length.
+#[test]
+fn memory_stays_below_96_mib_for_any_payload() {
+    let objects = |bytes: usize| format!("[{}]", vec!["{\"\":0}"; bytes / 7].join(","));
+    let stage = Stage::new();
+    for payload in [
+        objects(6_000_000),
+        objects(1_000_000),
+        "\u{1}".repeat(6_000_000),
+        format!(
+            "{{\"Records\":[{{\"EventSource\":\"aws:sns\",\"Sns\":{{\"Message\":{}}}}}]}}",
+            json!(objects(500_000))
+        ),
+    ] {
+        assert_eq!(stage.error(payload).0, "InvalidEvent");
+    }
+    let invalid = stage.runtime_api.invoke(Delivery::of(vec![0xff; 6_000_000]));
+    assert!(matches!(invalid, Reported::Error(_)), "{invalid:?}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.function.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    println!("memory peaked at {peak} KiB");
+    assert!(peak < 96 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn topic_key_that_cannot_be_used_is_named_in_the_advice() {
+    let stage = Stage::new();
+    stage.started();
+    let fault = Fault::Error {
+        status: 400,
+        code: "KMSInvalidState",
+    };
+    stage.emulator.fault("Publish", fault, Times::Always);
+    let (kind, message) = stage.error(event().to_string());
+    assert_eq!(kind, "NotificationFailed");
+    assert!(
+        message.contains("perhaps because it is in the key store that was just disconnected"),
+        "{message}"
+    );
 }

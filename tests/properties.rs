@@ -17,12 +17,12 @@ use std::{
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, Operation},
     disconnect::Progress,
-    event::{self, Asks, InvalidEvent, Trigger, TriggerType},
+    event::{self, Event, InvalidEvent, Request, Trigger, TriggerType},
     ids::Place,
     kms::{ConnectionState, KeyStore},
     notice,
-    outcome::{Failure, Outcome, Verification},
-    report::{Origin, Report},
+    outcome::{Failure, NotVerified, Outcome},
+    report::{Origin, Report, Stage},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
@@ -86,19 +86,70 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A file of `events/` in which one value, anywhere, is another.
-fn any_mutated_event() -> impl Strategy<Value = Value> {
+/// The files of `events/` that are JSON.
+fn samples() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-    let files: Vec<Value> = fs::read_dir(folder)
+    fs::read_dir(folder)
         .unwrap()
         .filter_map(|entry| serde_json::from_str(&fs::read_to_string(entry.unwrap().path()).ok()?).ok())
-        .collect();
-    (select(files), any::<prop::sample::Index>(), any_json()).prop_map(|(mut event, at, value)| {
+        .collect()
+}
+
+fn read(text: &str) -> Event {
+    event::read(&text.into(), &Place::default())
+}
+
+/// A file of `events/` in which one value, anywhere, is another.
+fn any_mutated_event() -> impl Strategy<Value = Value> {
+    (select(samples()), any::<prop::sample::Index>(), any_json()).prop_map(|(mut event, at, value)| {
         let places = pointers(&event);
         let place = &places[at.index(places.len())];
         *event.pointer_mut(place).unwrap() = value;
         event
     })
+}
+
+/// The samples that are objects, and that name [`ID`] so that they would act.
+fn acting() -> Vec<Value> {
+    let acts = |event: &Value| matches!(read(&event.to_string()).request, Request::Disconnect { .. });
+    samples().into_iter().filter(acts).collect()
+}
+
+/// The same event about another key store.
+fn of_other(event: &Value) -> Value {
+    serde_json::from_str(&event.to_string().replace(ID, OTHER)).unwrap()
+}
+
+/// Puts `other` into `event`: `deep` says whether objects under the same name are merged too, and `lists` whether lists
+/// are joined. A JSON text in a string is merged as what it is.
+fn merge(event: &mut Value, other: &Value, deep: bool, lists: bool) {
+    match (event, other) {
+        (Value::Object(event), Value::Object(other)) => {
+            for (name, value) in other {
+                match event.get_mut(name) {
+                    Some(own) if deep => merge(own, value, deep, lists),
+                    Some(_) => {}
+                    None => {
+                        event.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(event), Value::Array(other)) if lists => event.extend(other.iter().cloned()),
+        (Value::Array(event), Value::Array(other)) => {
+            for (own, value) in event.iter_mut().zip(other) {
+                merge(own, value, deep, lists);
+            }
+        }
+        (Value::String(event), Value::String(other)) => {
+            let parsed = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+            if let (Some(mut own), Some(value)) = (parsed(event), parsed(other)) {
+                merge(&mut own, &value, deep, lists);
+                *event = own.to_string();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The JSON pointers of all values in `value`, itself included.
@@ -134,20 +185,25 @@ fn documented_places(event: &Value) -> Vec<Value> {
         take(event.get(spelling));
         take(event.pointer(&format!("/detail/{spelling}")));
     }
-    take(event.pointer("/detail/requestParameters/customKeyStoreId"));
-    for root in ["/detail", "/alarmData"] {
-        for metric in list(event, &format!("{root}/configuration/metrics")) {
-            take(metric.pointer("/metricStat/metric/dimensions/CustomKeyStoreId"));
-        }
-    }
     let message = event
         .pointer("/Records/0/Sns/Message")
         .and_then(Value::as_str)
         .unwrap_or_default();
     let message: Value = serde_json::from_str(message).unwrap_or_default();
+    for event in [event, &message] {
+        take(event.pointer("/detail/requestParameters/customKeyStoreId"));
+        for root in ["/detail", "/alarmData"] {
+            take(event.pointer(&format!("{root}/alarmContributor/attributes/CustomKeyStoreId")));
+            for metric in list(event, &format!("{root}/configuration/metrics")) {
+                take(metric.pointer("/metricStat/metric/dimensions/CustomKeyStoreId"));
+            }
+        }
+    }
     for spelling in ["CustomKeyStoreId", "customKeyStoreId"] {
         take(message.get(spelling));
+        take(message.pointer(&format!("/detail/{spelling}")));
     }
+    take(message.pointer("/AlarmContributorAttributes/CustomKeyStoreId"));
     let mut listed = list(&message, "/Trigger/Dimensions");
     for metric in list(&message, "/Trigger/Metrics") {
         listed.extend(list(&metric, "/MetricStat/Metric/Dimensions"));
@@ -170,8 +226,7 @@ fn list(value: &Value, pointer: &str) -> Vec<Value> {
 }
 
 fn names_only_what_stands_there(event: &Value) -> Result<(), TestCaseError> {
-    let read = event::read(&event.to_string(), &Place::default());
-    if let Asks::Disconnect { key_store, .. } = read.asks {
+    if let Request::Disconnect { key_store, .. } = read(&event.to_string()).request {
         let places = documented_places(event);
         prop_assert!(!places.is_empty(), "{event}");
         prop_assert!(places.iter().all(|place| *place == key_store.as_str()), "{places:?}");
@@ -183,7 +238,13 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     let call = (
         "\\PC*",
         ".*",
-        select(vec![Cause::NotFound, Cause::Denied, Cause::Unavailable, Cause::Other]),
+        select(vec![
+            Cause::NotFound,
+            Cause::Denied,
+            Cause::Unavailable,
+            Cause::NotSent,
+            Cause::Other,
+        ]),
     );
     let call = call.prop_map(|(code, message, cause)| CallError {
         operation: Operation::DisconnectCustomKeyStore,
@@ -191,16 +252,18 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         code,
         message,
         aws_request_id: None,
-        source: None,
     });
     let call = call.boxed();
     prop_oneof![
         Just(()).prop_map(|()| Outcome::Disconnected),
         Just(()).prop_map(|()| Outcome::AlreadyDisconnected),
-        Just(()).prop_map(|()| Outcome::DryRun),
-        Just(()).prop_map(|()| Outcome::Disconnecting(Verification::GoesOn)),
-        call.clone()
-            .prop_map(|error| Outcome::Disconnecting(Verification::Ended(Some(error)))),
+        any::<bool>().prop_map(|has_findings| Outcome::DryRun { has_findings }),
+        (any::<bool>(), call.clone()).prop_map(|(is_under_way, error)| {
+            Outcome::NotVerified(NotVerified {
+                is_under_way,
+                error: Some(error),
+            })
+        }),
         call.prop_map(|error| Outcome::Failed(error.into())),
         long_text().prop_map(|text| Outcome::Failed(Failure::Panic(text))),
         (long_text(), long_text())
@@ -232,8 +295,9 @@ fn any_report() -> impl Strategy<Value = Report> {
         option::of(long_text()),
         any::<bool>(),
     );
-    (origin, option::of(store), vec(long_text(), 0..30), any_outcome()).prop_map(
-        |((name, reason, request_id, dry_run), key_store, findings, outcome)| {
+    let outcome = (any::<bool>(), any_outcome());
+    (origin, option::of(store), vec(long_text(), 0..30), outcome).prop_map(
+        |((name, reason, request_id, dry_run), key_store, findings, (is_early, outcome))| {
             let origin = Origin {
                 trigger: Trigger {
                     name,
@@ -254,7 +318,8 @@ fn any_report() -> impl Strategy<Value = Report> {
                 findings,
                 ..Progress::default()
             };
-            Report::new(&origin, &progress, &outcome)
+            let stage = if is_early { Stage::Early } else { Stage::Final(&outcome) };
+            Report::new(&origin, &progress, stage)
         },
     )
 }
@@ -264,13 +329,27 @@ proptest! {
 
     #[test]
     fn any_text_is_read_without_a_panic(text in any::<String>()) {
-        let asks = event::read(&text, &Place::default()).asks;
-        prop_assert!(!matches!(asks, Asks::Disconnect { .. }), "{asks:?}");
+        let request = read(&text).request;
+        prop_assert!(!matches!(request, Request::Disconnect { .. }), "{request:?}");
     }
 
     #[test]
     fn any_json_names_only_the_one_id_at_the_documented_place(event in any_json()) {
         names_only_what_stands_there(&event)?;
+    }
+
+    #[test]
+    fn two_samples_about_two_stores_in_one_are_refused(
+        first in select(acting()), second in select(acting()), deep: bool, lists: bool
+    ) {
+        let mut both = first;
+        merge(&mut both, &of_other(&second), deep, lists);
+        let text = both.to_string();
+        let named = documented_places(&both);
+        if named.contains(&json!(ID)) && named.contains(&json!(OTHER)) {
+            let request = read(&text).request;
+            prop_assert!(matches!(request, Request::Refuse { .. }), "{text}: {request:?}");
+        }
     }
 
     #[test]
@@ -299,5 +378,82 @@ proptest! {
         let other = Report { message: format!("{}.", report.message), ..report.clone() };
         // Without a request ID, as at Init, one fault is told from another by what is said of it.
         prop_assert_eq!(id == notice::deduplication_id(&other), report.request_id.is_some());
+    }
+}
+
+/// Each pair, once: chance must not leave one out.
+#[test]
+fn every_two_samples_about_two_stores_are_refused_in_one() {
+    let acting = acting();
+    assert!(acting.len() > 20, "{} samples act", acting.len());
+    let mut judged = 0;
+    for first in &acting {
+        for second in acting.iter().map(of_other) {
+            for (deep, lists) in [(false, false), (true, false), (true, true)] {
+                let mut both = first.clone();
+                merge(&mut both, &second, deep, lists);
+                let named = documented_places(&both);
+                if named.contains(&json!(ID)) && named.contains(&json!(OTHER)) {
+                    let request = read(&both.to_string()).request;
+                    assert!(matches!(request, Request::Refuse { .. }), "{both}: {request:?}");
+                    judged += 1;
+                }
+            }
+        }
+    }
+    assert!(judged > 500, "{judged} pairs name two stores");
+}
+
+/// Wherever in an envelope a person may try it: nothing is disconnected, and the report says that it was a trial.
+#[test]
+fn dry_run_added_anywhere_in_an_envelope_never_acts() {
+    let holders = ["", "/detail", "/alarmData", "/Records/0", "/Records/0/Sns"];
+    let spellings = ["DryRun", "dryRun", "dry_run", "DRYRUN", "dry-run", "DryRunn"];
+    let mut tried = 0;
+    for event in acting() {
+        let is_direct = event
+            .get("CustomKeyStoreId")
+            .or(event.get("customKeyStoreId"))
+            .is_some();
+        for (holder, spelling) in holders
+            .iter()
+            .flat_map(|holder| spellings.map(|spelling| (holder, spelling)))
+        {
+            let mut trial = event.clone();
+            let Some(object) = trial.pointer_mut(holder).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            object.retain(|name, _| !name.eq_ignore_ascii_case("dryrun"));
+            object.insert(spelling.into(), true.into());
+            never_acts(&trial, is_direct);
+            tried += 1;
+        }
+        // The same in the text of a message, and in what that holds.
+        for holder in ["", "/detail"] {
+            let mut trial = event.clone();
+            let Some(Value::String(text)) = trial.pointer_mut("/Records/0/Sns/Message") else {
+                continue;
+            };
+            let mut message: Value = serde_json::from_str(text).unwrap();
+            let Some(object) = message.pointer_mut(holder).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            object.insert("DryRun".into(), true.into());
+            *text = message.to_string();
+            never_acts(&trial, false);
+            tried += 1;
+        }
+    }
+    assert!(tried > 200, "{tried} trials");
+}
+
+#[track_caller]
+fn never_acts(trial: &Value, is_direct: bool) {
+    match read(&trial.to_string()).request {
+        Request::Disconnect { dry_run, .. } => assert!(dry_run, "{trial}"),
+        Request::Refuse { dry_run, error, .. } => {
+            assert!(dry_run, "{trial}: {error:?}");
+        }
+        Request::Ignore { .. } => assert!(is_direct, "{trial}"),
     }
 }

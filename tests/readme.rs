@@ -11,7 +11,7 @@
 use std::{fs, path::Path};
 
 use disconnect_custom_key_store::{
-    event::{self, Asks},
+    event::{self, Request},
     ids::Place,
     schema,
 };
@@ -75,8 +75,11 @@ fn every_payload_in_the_readme_is_accepted() {
     let mut accepted = 0;
     for (heading, block) in blocks() {
         if block.get("CustomKeyStoreId").is_some() {
-            let event = event::read(&block.to_string(), &Place::default());
-            assert!(matches!(event.asks, Asks::Disconnect { .. }), "{heading}: {event:?}");
+            let event = event::read(&block.to_string().as_str().into(), &Place::default());
+            assert!(
+                matches!(event.request, Request::Disconnect { .. }),
+                "{heading}: {event:?}"
+            );
             accepted += 1;
         }
     }
@@ -141,12 +144,12 @@ fn what_the_runbook_gives_to_copy_for_several_accounts_works() {
         region: Some("us-east-1".into()),
     };
     assert!(matches!(
-        event::read(&central.to_string(), &own).asks,
-        Asks::Refused { .. }
+        event::read(&central.to_string().as_str().into(), &own).request,
+        Request::Refuse { .. }
     ));
     assert!(matches!(
-        event::read(&input.to_string(), &own).asks,
-        Asks::Disconnect { .. }
+        event::read(&input.to_string().as_str().into(), &own).request,
+        Request::Disconnect { .. }
     ));
 }
 

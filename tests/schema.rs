@@ -13,7 +13,7 @@
 use std::{env, fs, path::Path};
 
 use disconnect_custom_key_store::{
-    event::{self, Asks, TriggerType},
+    event::{self, Request, TriggerType},
     ids::Place,
     schema,
 };
@@ -54,7 +54,7 @@ fn a_file_that_reads_as_a_direct_payload_is_accepted_exactly_if_it_validates() {
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let event = event::read(&text, &Place::default());
+        let event = event::read(&text.as_str().into(), &Place::default());
         let Ok(payload) = serde_json::from_str::<Value>(&text) else {
             continue;
         };
@@ -62,7 +62,7 @@ fn a_file_that_reads_as_a_direct_payload_is_accepted_exactly_if_it_validates() {
         if event.trigger.kind != TriggerType::Direct || stem.starts_with("sns-") {
             continue;
         }
-        let accepted = matches!(event.asks, Asks::Disconnect { .. });
+        let accepted = matches!(event.request, Request::Disconnect { .. });
         assert_eq!(schema.is_valid(&payload), accepted, "{stem}");
         if accepted { judged.0 += 1 } else { judged.1 += 1 }
     }

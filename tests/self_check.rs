@@ -96,7 +96,7 @@ fn init_makes_each_call_once_and_a_dry_run_until_it_is_answered() {
 fn a_topic_under_any_other_key_is_no_finding() {
     for (key, store) in [
         (KEY, None),
-        (KEY, Some("cks-another-one")),
+        (KEY, Some("cks-another1")),
         ("alias/aws/sns", None),
         ("", Some(ID)),
         ("arn:aws:kms:eu-west-1:123456789012:key/in-another-region", Some(ID)),
@@ -137,7 +137,7 @@ fn a_topic_that_does_not_exist_is_found_before_it_is_needed() {
 
 #[test]
 fn a_permission_that_lacks_for_the_topic_is_found_and_is_no_failure() {
-    let words = ["AuthorizationError", "the role lacks sns:GetTopicAttributes"];
+    let words = ["AuthorizationError", "the role does not have sns:GetTopicAttributes"];
     is_found(&[], words, |emulator| {
         emulator.fault("GetTopicAttributes", DENIED_BY_SNS, Times::Always);
     });
@@ -145,7 +145,7 @@ fn a_permission_that_lacks_for_the_topic_is_found_and_is_no_failure() {
 
 #[test]
 fn a_permission_that_lacks_for_the_topics_key_is_found_and_is_no_failure() {
-    let words = ["AccessDeniedException", "the role lacks kms:DescribeKey"];
+    let words = ["AccessDeniedException", "the role does not have kms:DescribeKey"];
     is_found(&[], words, |emulator| {
         emulator.add_topic(TOPIC, Some(KEY));
         emulator.fault("DescribeKey", Fault::DENIED, Times::Always);
@@ -159,7 +159,7 @@ fn a_permission_that_lacks_for_the_key_stores_is_found_at_init_and_is_no_failure
     });
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(
-        warned[0].contains("the role lacks kms:DescribeCustomKeyStores"),
+        warned[0].contains("the role does not have kms:DescribeCustomKeyStores"),
         "{warned:?}"
     );
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");

@@ -26,9 +26,9 @@ use std::{
 use app::{config, invocation};
 use aws_credential_types::{
     Credentials,
-    provider::{ProvideCredentials, future},
+    provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
-use disconnect_custom_key_store::{App, aws, handler::handle};
+use disconnect_custom_key_store::{App, aws, config::Endpoints, handler::handle};
 use emulator::{
     Emulator,
     fault::{Fault, Times},
@@ -89,12 +89,12 @@ async fn a_clock_that_jumped_and_credentials_that_were_replaced_do_not_show() {
     let emulator = Emulator::start().unwrap();
     emulator.add_topic(TOPIC, None);
     let key = Arc::new(Mutex::new("AKIDATFIRST".to_owned()));
-    let sdk = aws::sdk_config("us-east-1", clock)
-        .endpoint_url(emulator.url())
-        .credentials_provider(Rotated(Arc::clone(&key)))
-        .load()
-        .await;
-    let app = App::new(config(&[]), &sdk);
+    let sdk = aws::sdk_config("us-east-1", &Endpoints::default(), clock).into_builder();
+    let rotated = SharedCredentialsProvider::new(Rotated(Arc::clone(&key)));
+    let app = App::new(
+        config(&[("AWS_ENDPOINT_URL", &emulator.url())]),
+        &sdk.credentials_provider(rotated).build(),
+    );
     for (hours, id) in [(0, "AKIDATFIRST"), (6, "AKIDSECOND"), (30, "AKIDTHIRD")] {
         JUMPED.store(hours * 3600, Ordering::Relaxed);
         emulator.clock_ahead(Duration::from_secs(hours * 3600));
@@ -116,7 +116,7 @@ async fn a_clock_that_jumped_and_credentials_that_were_replaced_do_not_show() {
 /// The SDK learns from the answer's `Date` how far its clock is off, and signs the next request with that.
 #[tokio::test]
 async fn a_clock_that_is_hours_off_costs_one_more_request_and_does_not_show() {
-    let (emulator, app) = with_key("AKIDEXAMPLE").await;
+    let (emulator, app) = with_key("AKIDEXAMPLE");
     emulator.clock_ahead(Duration::from_secs(2 * 3600));
     let report = handle(&app, invocation(Duration::from_secs(60))).await.unwrap();
     assert_eq!(report.outcome.as_str(), "DISCONNECTED");
@@ -128,34 +128,41 @@ async fn a_clock_that_is_hours_off_costs_one_more_request_and_does_not_show() {
 
 #[tokio::test]
 async fn a_signature_that_stays_wrong_is_tried_twice_and_is_denied() {
-    let (emulator, app) = with_key("AKIDEXAMPLE").await;
+    let (emulator, app) = with_key("AKIDEXAMPLE");
     let wrong = Fault::Error {
         status: 400,
         code: "InvalidSignatureException",
     };
     emulator.fault("DisconnectCustomKeyStore", wrong, Times::Always);
     let error = handle(&app, invocation(Duration::from_secs(60))).await.unwrap_err();
-    assert_eq!(error.error_type().as_str(), "AccessDenied");
-    let expected = ["DisconnectCustomKeyStore", "DisconnectCustomKeyStore", "Publish"];
+    assert_eq!(error.error_type.as_str(), "AccessDenied");
+    let expected = [
+        "DisconnectCustomKeyStore",
+        "DisconnectCustomKeyStore",
+        "DescribeCustomKeyStores",
+        "Publish",
+    ];
     assert_eq!(emulator.operations(), expected);
 }
 
 #[tokio::test]
 async fn credentials_that_have_expired_are_denied_by_name() {
-    let (emulator, app) = with_key("AKIDOLD").await;
+    let (emulator, app) = with_key("AKIDOLD");
     emulator.only_key("AKIDNEW");
     let error = handle(&app, invocation(Duration::from_secs(60))).await.unwrap_err();
-    assert_eq!(error.error_type().as_str(), "AccessDenied");
+    assert_eq!(error.error_type.as_str(), "AccessDenied");
     assert!(error.to_string().contains("ExpiredTokenException"), "{error}");
 }
 
-async fn with_key(key: &str) -> (Emulator, App) {
+fn with_key(key: &str) -> (Emulator, App) {
     let emulator = Emulator::start().unwrap();
     emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
     emulator.add_topic(TOPIC, None);
-    let sdk = aws::sdk_config("us-east-1", SystemTime::now)
-        .endpoint_url(emulator.url())
-        .credentials_provider(Rotated(Arc::new(Mutex::new(key.to_owned()))));
-    let app = App::new(config(&[]), &sdk.load().await);
+    let sdk = aws::sdk_config("us-east-1", &Endpoints::default(), SystemTime::now).into_builder();
+    let rotated = SharedCredentialsProvider::new(Rotated(Arc::new(Mutex::new(key.to_owned()))));
+    let app = App::new(
+        config(&[("AWS_ENDPOINT_URL", &emulator.url())]),
+        &sdk.credentials_provider(rotated).build(),
+    );
     (emulator, app)
 }

@@ -1,15 +1,13 @@
-//! CloudWatch alarms, by each of the three ways in which one reaches a function. They act in the state
-//! `ALARM` alone.
+//! CloudWatch alarms, by each of the three ways in which one reaches a function. They act in the state `ALARM` alone.
 
-use std::collections::BTreeSet;
+use serde_json::Value;
 
-use serde_json::{Map, Value};
-
-use super::{Asks, Event, Trigger, TriggerType, eventbridge::resource, label, place, words};
-use crate::{
-    ids::{KeyStoreId, Place},
-    json, text,
+use super::{
+    Context, Ignored, Trigger, TriggerType,
+    draft::{Draft, Fault, Wants, misplaced, two_in_one},
+    fields::{Object, as_text, items, one_key_store, place, place_part, resource, text_at, text_of},
 };
+use crate::{ids::Place, text};
 
 /// What the three shapes have in common.
 struct Alarm {
@@ -17,201 +15,240 @@ struct Alarm {
     arn: Option<String>,
     state: Option<String>,
     reason: Option<String>,
-    /// The values of the dimension `CustomKeyStoreId`, over all metrics.
-    ids: Vec<Value>,
-    /// The accounts that metrics are watched in, where that is said: an alarm may watch another's.
+    /// What holds its actions back, if anything does.
+    held_back: Option<String>,
+    /// True if it tells of one contributor of a grouped alarm.
+    is_of_contributor: bool,
+    /// The expressions of its metrics.
+    expressions: Vec<String>,
+    /// True if one of its metrics is not an expression. A composite alarm has no metrics.
+    has_metrics: bool,
+    /// The accounts that its metrics are watched in, if it says so: an alarm may watch another account's.
     accounts: Vec<String>,
 }
 
-/// An alarm through EventBridge: `detail` holds it.
-pub(super) fn from_eventbridge(envelope: &Map<String, Value>, own: &Place) -> Event {
+/// An alarm through EventBridge: `detail` has it.
+pub(super) fn from_eventbridge(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let detail = envelope.get("detail").unwrap_or(&nothing);
-    let arn = resource(envelope).or_else(|| label(envelope, "id"));
-    read(&Alarm::of_configuration(detail, arn), own)
+    let arn = resource(envelope).or_else(|| text_of(envelope, "id"));
+    let mut alarm = Alarm::of_configuration(detail, arn);
+    alarm.is_of_contributor |=
+        envelope.get("detail-type").and_then(Value::as_str) == Some("CloudWatch Alarm Contributor State Change");
+    alarm.read(detail, ids, context)
 }
 
-/// Whether this is what CloudWatch sends to a function that is an alarm's action.
-pub(super) fn is_action(envelope: &Map<String, Value>) -> bool {
-    envelope.contains_key("alarmData") && label(envelope, "source").as_deref() == Some("aws.cloudwatch")
+/// True if CloudWatch invoked the function as an alarm's action.
+pub(super) fn is_action(envelope: &Object) -> bool {
+    envelope.contains_key("alarmData") && text_of(envelope, "source").as_deref() == Some("aws.cloudwatch")
 }
 
-/// An alarm whose action is the function itself: `alarmData` holds it.
-pub(super) fn from_action(envelope: &Map<String, Value>, own: &Place) -> Event {
+/// An alarm whose action is the function itself: `alarmData` has it.
+pub(super) fn from_action(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let data = envelope.get("alarmData").unwrap_or(&nothing);
-    let from = Place {
-        account: envelope.get("accountId").and_then(place),
-        region: envelope.get("region").and_then(place),
-    };
-    read(&Alarm::of_configuration(data, label(envelope, "alarmArn")), own).only_from(&from, own)
+    Alarm::of_configuration(data, text_of(envelope, "alarmArn"))
+        .read(data, ids, context)
+        .but(two_in_one(envelope))
+        .but(misplaced(envelope, "at the top of the event"))
+        .only_from(&place(envelope, "accountId", "region"), context.own)
 }
 
-/// An alarm through SNS: other names, and dimensions as a list. `Region` is a display name there
-/// ("US East (N. Virginia)"), so account and Region are taken from the ARN.
-pub(super) fn from_sns(message: &Map<String, Value>, own: &Place) -> Event {
-    let arn = label(message, "AlarmArn");
-    let from = Place::of_arn(arn.as_deref().unwrap_or_default());
+/// True if an SNS message is an alarm's.
+pub(super) fn is_message(message: &Object) -> bool {
+    message.contains_key("AlarmName") && message.contains_key("NewStateValue")
+}
+
+/// An alarm through SNS: other names, and dimensions as a list. `Region` is a display name there ("US East (N.
+/// Virginia)"), so the Region is taken from the ARN.
+pub(super) fn from_message(message: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let trigger = message.get("Trigger").unwrap_or(&nothing);
     let metrics = items(trigger, "/Metrics");
-    let of_metrics = metrics
-        .iter()
-        .flat_map(|metric| items(metric, "/MetricStat/Metric/Dimensions"));
+    let has = |name: &str| message.get(name).is_some_and(|value| !value.is_null());
     let alarm = Alarm {
-        name: label(message, "AlarmName"),
-        arn,
-        state: label(message, "NewStateValue"),
-        reason: label(message, "NewStateReason"),
-        ids: items(trigger, "/Dimensions")
+        name: text_of(message, "AlarmName"),
+        arn: text_of(message, "AlarmArn"),
+        state: text_of(message, "NewStateValue"),
+        reason: text_of(message, "NewStateReason"),
+        held_back: None,
+        is_of_contributor: has("AlarmContributorAttributes") || has("AlarmContributorId"),
+        expressions: metrics
             .iter()
-            .chain(of_metrics)
-            .flat_map(listed_ids)
+            .filter_map(|metric| text_at(metric, "/Expression"))
             .collect(),
+        has_metrics: trigger.get("MetricName").is_some()
+            || metrics.iter().any(|metric| metric.get("MetricStat").is_some()),
         accounts: metrics
             .iter()
-            .filter_map(|metric| metric.get("AccountId").and_then(place))
+            .filter_map(|metric| place_part(metric.get("AccountId")))
             .collect(),
     };
-    read(&alarm, own).only_from(&from, own)
+    let from = Place {
+        account: place_part(message.get("AWSAccountId")),
+        region: None,
+    };
+    alarm
+        .read(&Value::Object(message.clone()), ids, context)
+        .only_from(&from, context.own)
 }
 
 impl Alarm {
-    /// The shape that EventBridge and direct actions share. Entries that are expressions have no
-    /// `metricStat`, and a composite alarm has no `metrics` at all.
+    /// The shape that EventBridge and direct actions share.
     fn of_configuration(data: &Value, arn: Option<String>) -> Self {
-        const ID: &str = "/metricStat/metric/dimensions/CustomKeyStoreId";
         let metrics = items(data, "/configuration/metrics");
+        let contributor = data.get("alarmContributor");
         Self {
-            name: data.get("alarmName").and_then(words),
+            name: data.get("alarmName").and_then(as_text),
             arn,
-            state: data.pointer("/state/value").and_then(words),
-            reason: data.pointer("/state/reason").and_then(words),
-            ids: metrics
+            state: text_at(data, "/state/value"),
+            reason: text_at(data, "/state/reason"),
+            held_back: held_back(data),
+            is_of_contributor: contributor.is_some_and(|it| !it.is_null()),
+            expressions: metrics
                 .iter()
-                .filter_map(|metric| metric.pointer(ID))
-                .cloned()
+                .filter_map(|metric| text_at(metric, "/expression"))
                 .collect(),
+            has_metrics: metrics.iter().any(|metric| metric.get("metricStat").is_some()),
             accounts: metrics
                 .iter()
-                .filter_map(|metric| metric.get("accountId").and_then(place))
+                .filter_map(|metric| place_part(metric.get("accountId")))
                 .collect(),
         }
     }
 
-    fn trigger(&self) -> Trigger {
-        Trigger {
+    /// `holder` is the object that has the alarm, and `ids` are the IDs at all documented places.
+    fn read(&self, holder: &Value, ids: &[Value], context: &Context<'_>) -> Draft {
+        let trigger = Trigger {
             kind: TriggerType::Alarm,
             name: self.name.clone(),
             id: self.arn.clone(),
-        }
+        };
+        let taken_for = if self.is_of_contributor {
+            "a contributor of a CloudWatch alarm"
+        } else {
+            "a CloudWatch alarm"
+        };
+        let of_arn = Place::of_arn(self.arn.as_deref().unwrap_or_default());
+        Draft::new(trigger, taken_for, self.wants(ids, context))
+            .because(self.reason.clone())
+            .but(holder.as_object().and_then(|holder| misplaced(holder, "in the alarm")))
+            .only_from(&of_arn, context.own)
     }
 
-    /// The one key store that the alarm's metrics name.
-    fn key_store(&self) -> Result<KeyStoreId, String> {
-        let ids: BTreeSet<String> = self.ids.iter().map(ToString::to_string).collect();
-        match self.ids.as_slice() {
-            [] => Err("none of its metrics has a dimension CustomKeyStoreId (a composite alarm has no metrics)".into()),
-            [_, ..] if ids.len() > 1 => {
-                let listed: Vec<_> = ids.iter().take(10).map(|id| text::cut(id, 80)).collect();
-                Err(format!(
-                    "its metrics name {} key stores: {}",
-                    ids.len(),
-                    listed.join(", ")
-                ))
+    fn wants(&self, ids: &[Value], context: &Context<'_>) -> Wants {
+        let nothing = |why: String| Wants::Ignore(Ignored::AsksForNothing(why));
+        match self.state.as_deref() {
+            Some("ALARM") => {}
+            Some(state @ ("OK" | "INSUFFICIENT_DATA")) => {
+                return nothing(format!("the alarm is {state}, and only ALARM is acted on"));
             }
-            [Value::String(id), ..] => id
-                .parse()
-                .map_err(|why| format!("its dimension CustomKeyStoreId {why}; found {}", text::quote(id))),
-            [other, ..] => Err(format!(
-                "its dimension CustomKeyStoreId is {}, not a string",
-                json::kind(other)
-            )),
+            state => {
+                let found = state.map_or_else(|| "no state".into(), text::quote);
+                return Wants::Refuse(Fault::new(
+                    format!("it has {found} where ALARM, OK or INSUFFICIENT_DATA must be"),
+                    "Forward the alarm whole, without an input transformer",
+                ));
+            }
         }
+        if let Some(why) = &self.held_back {
+            return Wants::Ignore(Ignored::Muted(why.clone()));
+        }
+        if self.is_grouped() && !self.is_of_contributor {
+            return nothing(
+                "it is the alarm itself of a grouped Metrics Insights alarm, whose contributors name the key stores and act"
+                    .into(),
+            );
+        }
+        self.act(ids, context)
     }
-}
 
-fn read(alarm: &Alarm, own: &Place) -> Event {
-    let trigger = alarm.trigger();
-    let event = match alarm.state.as_deref() {
-        Some("ALARM") => in_alarm(alarm, trigger, own),
-        Some(state @ ("OK" | "INSUFFICIENT_DATA")) => {
-            let why = format!("the alarm is {state}, and only ALARM is acted on");
-            Event::ignored(trigger, alarm.key_store().ok(), why)
-        }
-        state => {
-            let found = state.map_or_else(|| "no state".into(), text::quote);
-            refused(
-                alarm,
-                None,
-                &format!("it has {found} where ALARM, OK or INSUFFICIENT_DATA must be"),
-            )
-        }
-    };
-    event.because(alarm.reason.clone())
-}
-
-fn in_alarm(alarm: &Alarm, trigger: Trigger, own: &Place) -> Event {
-    let key_store = match alarm.key_store() {
-        Ok(key_store) => key_store,
-        Err(wrong) => return refused(alarm, None, &wrong),
-    };
-    let stranger = alarm.accounts.iter().find_map(|account| {
-        own.differs_from(&Place {
-            account: Some(account.clone()),
+    fn act(&self, ids: &[Value], context: &Context<'_>) -> Wants {
+        let key_store = match one_key_store(ids) {
+            Ok(key_store) => key_store,
+            Err(Some(wrong)) => {
+                return Wants::Refuse(Fault::new(
+                    wrong,
+                    "Have one alarm for each key store, on a metric with the dimension CustomKeyStoreId",
+                ));
+            }
+            Err(None) => return Wants::Refuse(self.names_none(context)),
+        };
+        let own = Place {
             region: None,
-        })
-    });
-    match stranger {
-        Some(_) => refused(
-            alarm,
-            Some(key_store),
-            "it watches a metric of another account than this function's",
-        ),
-        None => Event::asking(
-            trigger,
-            Asks::Disconnect {
-                key_store,
-                dry_run: false,
-            },
-        ),
+            ..context.own.clone()
+        };
+        let is_strange = |account: &String| {
+            let from = Place {
+                account: Some(account.clone()),
+                region: None,
+            };
+            own.differs_from(&from).is_some()
+        };
+        if self.accounts.iter().any(is_strange) {
+            return Wants::Refuse(Fault::new(
+                "it watches a metric of another account than this function's",
+                "Deploy the function where the key store is, with an alarm there",
+            ));
+        }
+        Wants::Disconnect {
+            key_store,
+            dry_run: false,
+        }
+    }
+
+    /// Only an alarm that has no place for an ID may be replaced by a constant Input. A contributor has one, and a
+    /// constant Input would disconnect one store whichever is in trouble.
+    fn names_none(&self, context: &Context<'_>) -> Fault {
+        if self.is_of_contributor || self.is_grouped() {
+            return Fault::new(
+                "its attributes have no CustomKeyStoreId",
+                "Group the alarm's query by CustomKeyStoreId: GROUP BY CustomKeyStoreId",
+            );
+        }
+        let wrong = if self.has_metrics {
+            "none of its metrics has a dimension CustomKeyStoreId"
+        } else {
+            "none of its metrics has a dimension CustomKeyStoreId (a composite alarm has no metrics)"
+        };
+        let name = self.name.as_deref().unwrap_or("NAME");
+        let input = context.example.trim_end_matches('}');
+        let reason = Value::from(format!("alarm {}", text::cut(name, 64)));
+        Fault::new(
+            wrong,
+            format!(
+                "Send this alarm through an EventBridge rule whose target has the constant Input {input}, \"Reason\": \
+                 {reason}}}, with your key store's ID"
+            ),
+        )
+    }
+
+    /// A Metrics Insights query with `GROUP BY` has a state for each contributor
+    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-alarms.html>).
+    fn is_grouped(&self) -> bool {
+        let is_grouped = |expression: &String| {
+            let upper = expression.to_ascii_uppercase();
+            let words: Vec<_> = upper.split_whitespace().collect();
+            words.windows(2).any(|pair| pair == ["GROUP", "BY"])
+        };
+        self.expressions.iter().any(is_grouped)
     }
 }
 
-fn refused(alarm: &Alarm, key_store: Option<KeyStoreId>, wrong: &str) -> Event {
-    let name = alarm.name.as_deref().unwrap_or("NAME");
-    let instead = format!(
-        "Send this alarm through an EventBridge rule whose target has the constant Input \
-         {{\"CustomKeyStoreId\": \"cks-1234567890abcdef0\", \"Reason\": {}}}, with your key store's ID",
-        Value::from(format!("alarm {}", text::cut(name, 64)))
-    );
-    Event::refused(
-        alarm.trigger(),
-        key_store,
-        &format!("the event was taken for a CloudWatch alarm: {wrong}"),
-        instead,
-    )
-}
-
-/// The array at `pointer`, or nothing.
-fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-/// The values of a listed dimension, if that is `CustomKeyStoreId`. CloudWatch spells its members with
-/// small letters; what forwards or imitates alarms also uses the capitals of the API. Where both are
-/// given, both count.
-fn listed_ids(dimension: &Value) -> Vec<Value> {
-    let mut names = ["name", "Name"].into_iter().filter_map(|name| dimension.get(name));
-    if !names.any(|name| name == "CustomKeyStoreId") {
-        return Vec::new();
+/// Why CloudWatch holds the alarm's actions back: a mute rule
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-mute-rules.html>) or a suppressor alarm.
+/// EventBridge gets the event all the same.
+fn held_back(data: &Value) -> Option<String> {
+    let is_said = |value: &&Value| !value.is_null() && value.as_str() != Some("");
+    if let Some(mute) = data.get("muteDetail").filter(is_said) {
+        let by = text_at(mute, "/mutedByArn").unwrap_or_else(|| "a mute rule".into());
+        let end =
+            text_at(mute, "/muteWindowEnd").map_or_else(String::new, |end| format!(" until {}", text::quote(&end)));
+        return Some(format!("the alarm is muted by {}{end}", text::quote_to(256, &by)));
     }
-    let values: Vec<_> = ["value", "Value"]
-        .into_iter()
-        .filter_map(|name| dimension.get(name).cloned())
-        .collect();
-    if values.is_empty() { vec![Value::Null] } else { values }
+    let suppressor = data.pointer("/state/actionsSuppressedBy").filter(is_said)?;
+    let by = suppressor
+        .as_str()
+        .map_or_else(|| suppressor.to_string(), str::to_owned);
+    Some(format!("the alarm's actions are suppressed by {}", text::quote(&by)))
 }

@@ -1,79 +1,108 @@
 //! A CloudTrail record on an EventBridge bus: the guard against a store being connected again.
 //!
-//! Only `ConnectCustomKeyStore` counts. The function's own `DisconnectCustomKeyStore` leaves a record
-//! too, and must never start it again.
+//! Only `ConnectCustomKeyStore` counts. The function's own `DisconnectCustomKeyStore` leaves a record too, and must
+//! never start it again.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Asks, Event, Trigger, TriggerType, label, place, words};
-use crate::{
-    ids::{KeyStoreId, Place},
-    text,
+use super::{
+    Context, Ignored, Trigger, TriggerType,
+    draft::{Draft, Fault, Wants, misplaced},
+    fields::{Object, one_key_store, place_part, text_at, text_of},
 };
+use crate::{ids::Place, text};
 
 /// Reads an event with the detail-type `AWS API Call via CloudTrail`.
-pub(super) fn read(envelope: &Map<String, Value>, own: &Place) -> Event {
+pub(super) fn read(envelope: &Object, source: &str, context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
-    let detail = envelope.get("detail").unwrap_or(&nothing);
-    let field = |name: &str| detail.get(name).and_then(words);
-    let call = field("eventName").unwrap_or_default();
-    let service = field("eventSource").unwrap_or_default();
+    let record = envelope.get("detail").unwrap_or(&nothing);
+    let field = |name: &str| text_at(record, &format!("/{name}")).unwrap_or_default();
+    let (service, call) = (field("eventSource"), field("eventName"));
     let trigger = Trigger {
         kind: TriggerType::CloudTrail,
         name: Some(call.clone()).filter(|call| !call.is_empty()),
-        id: label(envelope, "id"),
+        id: text_of(envelope, "id"),
     };
-    if (service.as_str(), call.as_str()) != ("kms.amazonaws.com", "ConnectCustomKeyStore") {
-        return other_call(trigger, &service, &call);
-    }
-    let caller = detail.pointer("/userIdentity/arn").and_then(words);
-    let reason = format!(
-        "ConnectCustomKeyStore was called by {}",
-        caller.as_deref().unwrap_or("an unnamed caller")
-    );
+    let wants = match (service.as_str(), call.as_str()) {
+        ("kms.amazonaws.com", "ConnectCustomKeyStore") => connect(record),
+        ("kms.amazonaws.com", other) if !other.is_empty() => Wants::Ignore(Ignored::AsksForNothing(format!(
+            "the call {} is not ConnectCustomKeyStore",
+            text::quote(other)
+        ))),
+        _ => Wants::Refuse(Fault::new(
+            format!(
+                "it is of the call {} on {}, and only ConnectCustomKeyStore on kms.amazonaws.com is acted on",
+                text::quote(&call),
+                text::quote(&service)
+            ),
+            "Narrow the rule's event pattern to \"eventSource\": [\"kms.amazonaws.com\"] and \"eventName\": \
+             [\"ConnectCustomKeyStore\"]",
+        )),
+    };
     let from = Place {
-        account: detail.get("recipientAccountId").and_then(place),
-        region: detail.get("awsRegion").and_then(place),
+        account: place_part(record.get("recipientAccountId")),
+        region: place_part(record.get("awsRegion")),
     };
-    connect(detail, trigger).because(Some(reason)).only_from(&from, own)
+    let holder = record.as_object();
+    let reason =
+        (call == "ConnectCustomKeyStore").then(|| format!("ConnectCustomKeyStore was called by {}", caller(record)));
+    Draft::new(trigger, "a CloudTrail record", wants)
+        .because(reason)
+        .but(forged(source))
+        .but(holder.and_then(|record| misplaced(record, "in the CloudTrail record")))
+        .only_from(&from, context.own)
 }
 
-/// A failed call connected nothing, so there is nothing to undo.
-fn connect(detail: &Value, trigger: Trigger) -> Event {
-    let found = detail.pointer("/requestParameters/customKeyStoreId");
-    let key_store = found
-        .and_then(Value::as_str)
-        .and_then(|id| id.parse::<KeyStoreId>().ok());
-    match detail.get("errorCode") {
+/// Anybody who may put events on a bus can put one that looks like a record and names a colleague as the caller. Only
+/// AWS can put one with the source `aws.kms`.
+fn forged(source: &str) -> Option<Fault> {
+    (source != "aws.kms").then(|| {
+        Fault::new(
+            format!(
+                "its source is {}, and AWS sends records of KMS with the source aws.kms",
+                text::quote(source)
+            ),
+            "Narrow the rule's event pattern to \"source\": [\"aws.kms\"]",
+        )
+    })
+}
+
+/// A call that failed connected nothing, so there is nothing to undo.
+fn connect(record: &Value) -> Wants {
+    match record.get("errorCode") {
         None | Some(Value::Null) => {}
         Some(code) => {
             let code = text::quote(code.as_str().unwrap_or_default());
             let why = format!("the call ConnectCustomKeyStore failed with {code}");
-            return Event::ignored(trigger, key_store, why);
+            return Wants::Ignore(Ignored::AsksForNothing(why));
         }
     }
-    if let Some(key_store) = key_store {
-        return Event::asking(
-            trigger,
-            Asks::Disconnect {
-                key_store,
-                dry_run: false,
-            },
-        );
+    let ids: Vec<_> = record
+        .pointer("/requestParameters/customKeyStoreId")
+        .cloned()
+        .into_iter()
+        .collect();
+    match one_key_store(&ids) {
+        Ok(key_store) => Wants::Disconnect {
+            key_store,
+            dry_run: false,
+        },
+        Err(wrong) => Wants::Refuse(Fault::new(
+            wrong.unwrap_or_else(|| "its requestParameters have no customKeyStoreId".into()),
+            "Forward the event whole, without an input transformer",
+        )),
     }
-    let wrong = "the event was taken for a CloudTrail record of ConnectCustomKeyStore, and its \
-                 requestParameters.customKeyStoreId is no key store ID";
-    let instead = "Forward the record whole, without an input transformer".into();
-    Event::refused(trigger, None, wrong, instead)
 }
 
-fn other_call(trigger: Trigger, service: &str, call: &str) -> Event {
-    let wrong = format!(
-        "the event was taken for a CloudTrail record of {} on {}, and only ConnectCustomKeyStore on \
-         kms.amazonaws.com is acted on",
-        text::quote(call),
-        text::quote(service)
-    );
-    let instead = "Narrow the rule's event pattern to \"eventName\": [\"ConnectCustomKeyStore\"]".into();
-    Event::refused(trigger, None, &wrong, instead)
+/// Who made the call, by what the record has. A user of IAM Identity Center and an AWS service have no ARN
+/// (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>).
+fn caller(record: &Value) -> String {
+    let field = |pointer: &str| text_at(record, &format!("/userIdentity{pointer}"));
+    field("/arn")
+        .or_else(|| field("/onBehalfOf/userId").map(|id| format!("the IAM Identity Center user {id}")))
+        .or_else(|| field("/invokedBy"))
+        .or_else(|| field("/userName"))
+        .or_else(|| field("/principalId"))
+        .or_else(|| field("/type"))
+        .unwrap_or_else(|| "a caller whom the record does not name".into())
 }

@@ -1,9 +1,14 @@
 //! The direct payload: the request of `DisconnectCustomKeyStore` itself, with three optional fields.
 //! A person writes it, so it is read strictly: `DryRunn` must not disconnect anything.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Asks, Event, Trigger};
+use super::{
+    Context, Trigger,
+    draft::{Draft, Fault, Wants},
+    fields::Object,
+    look_alike,
+};
 use crate::{ids::KeyStoreId, json, text};
 
 const REASON_LIMIT: usize = 512;
@@ -16,7 +21,7 @@ const REQUESTED_BY_LIMIT: usize = 256;
 pub struct Direct {
     /// The ID of the one custom key store to disconnect.
     pub custom_key_store_id: KeyStoreId,
-    /// Whether nothing may be changed. An event can ask for a dry run, never for the opposite.
+    /// True if nothing may be changed. An event can ask for a dry run, never for the opposite.
     #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]
     pub dry_run: bool,
     /// Why.
@@ -28,27 +33,29 @@ pub struct Direct {
 }
 
 /// What to send: the shortest good payload, and what may be added to it.
-pub(super) fn advice() -> String {
-    format!("Send {EXAMPLE}, with DryRun, Reason and RequestedBy as you need them")
+pub(super) fn advice(example: &str) -> String {
+    format!("Send {example}, with DryRun, Reason and RequestedBy as you need them")
 }
 
 /// The field that names the key store.
 const ID: &str = "CustomKeyStoreId";
 
-/// Whether an object names a key store as a direct payload does, in either spelling.
-pub(super) fn names_key_store(object: &Map<String, Value>) -> bool {
-    object.keys().any(|name| known(name) == Some(ID))
+/// Reads a direct payload, and refuses it with every fault it has. `taken_for` says where it was found.
+pub(super) fn read(object: &Object, trigger: Trigger, taken_for: &str, context: &Context<'_>) -> Draft {
+    if object.keys().all(|name| known(name) != Some(ID))
+        && let Some(fault) = look_alike::fault(object)
+    {
+        return Draft::refuse(trigger, taken_for, fault);
+    }
+    read_with_advice(object, trigger, taken_for, &advice(context.example))
 }
 
-/// The shortest good payload.
-pub(super) const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
-
-/// Reads a direct payload, and refuses it with every fault it has. `taken_for` says where it stood.
-pub(super) fn read(object: &Map<String, Value>, trigger: Trigger, taken_for: &str) -> Event {
+/// The same, with this advice if it is refused.
+pub(super) fn read_with_advice(object: &Object, trigger: Trigger, taken_for: &str, advice: &str) -> Draft {
     let mut fields = Fields::of(object);
     let key_store = fields.key_store();
     let dry_run = fields.once("DryRun", boolean).unwrap_or_default();
-    // An empty text counts as none: a report leaves out what is absent.
+    // An empty text counts as absent, because a report leaves out what is absent.
     let given = |words: &String| !words.is_empty();
     let reason = fields
         .once("Reason", |value| string_to(REASON_LIMIT, value))
@@ -56,30 +63,30 @@ pub(super) fn read(object: &Map<String, Value>, trigger: Trigger, taken_for: &st
     let requested_by = fields
         .once("RequestedBy", |value| string_to(REQUESTED_BY_LIMIT, value))
         .filter(given);
-    let direct = match key_store {
-        Some(custom_key_store_id) if fields.faults.is_empty() => Direct {
-            custom_key_store_id,
-            dry_run,
-            reason,
-            requested_by,
-        },
-        key_store => {
-            let wrong = format!("the event was taken for {taken_for}: {}", fields.faults.join("; "));
-            return Event {
-                reason,
-                requested_by,
-                ..Event::refused(trigger, key_store, &wrong, advice())
-            };
-        }
+    let Some(custom_key_store_id) = key_store.filter(|_| fields.faults.is_empty()) else {
+        let fault = Fault::new(fields.faults.join("; "), advice);
+        return Draft::refuse(trigger, taken_for, fault)
+            .because(reason)
+            .asked_by(requested_by);
     };
-    Event {
-        trigger,
-        reason: direct.reason,
-        requested_by: direct.requested_by,
-        asks: Asks::Disconnect {
-            key_store: direct.custom_key_store_id,
-            dry_run: direct.dry_run,
-        },
+    Direct {
+        custom_key_store_id,
+        dry_run,
+        reason,
+        requested_by,
+    }
+    .draft(trigger, taken_for)
+}
+
+impl Direct {
+    fn draft(self, trigger: Trigger, taken_for: &str) -> Draft {
+        let wants = Wants::Disconnect {
+            key_store: self.custom_key_store_id,
+            dry_run: self.dry_run,
+        };
+        Draft::new(trigger, taken_for, wants)
+            .because(self.reason)
+            .asked_by(self.requested_by)
     }
 }
 
@@ -90,7 +97,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(object: &'a Map<String, Value>) -> Self {
+    fn of(object: &'a Object) -> Self {
         let mut given = Vec::new();
         let mut strangers = Vec::new();
         for (name, value) in object {

@@ -1,60 +1,91 @@
 //! Events from an EventBridge bus: the envelope is AWS's, the `detail` depends on who sent it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Asks, Event, Trigger, TriggerType, alarm, cloudtrail, direct, label, place, schedule};
-use crate::{ids::Place, json, text};
+use super::{
+    Context, Trigger, TriggerType, alarm, cloudtrail, direct,
+    draft::{Draft, Fault, misplaced, replayed, two_in_one},
+    fields::{Object, place, text_of},
+    schedule,
+};
+use crate::{json, text};
 
-/// Reads an event with `source` and `detail-type`.
-pub(super) fn read(envelope: &Map<String, Value>, own: &Place) -> Event {
-    let source = label(envelope, "source").unwrap_or_default();
-    let detail_type = label(envelope, "detail-type").unwrap_or_default();
-    let event = match (source.as_str(), detail_type.as_str()) {
-        ("aws.events" | "aws.scheduler", "Scheduled Event") => schedule::read(envelope),
-        ("aws.cloudwatch", "CloudWatch Alarm State Change") => alarm::from_eventbridge(envelope, own),
-        (_, "AWS API Call via CloudTrail") => cloudtrail::read(envelope, own),
-        _ => custom(envelope, &source, &detail_type),
-    };
-    let from = Place {
-        account: envelope.get("account").and_then(place),
-        region: envelope.get("region").and_then(place),
-    };
-    event.only_from(&from, own)
+/// True if an object is an EventBridge event.
+pub(super) fn is_envelope(object: &Object) -> bool {
+    object.contains_key("detail-type") && object.contains_key("source")
 }
 
-/// The first of the envelope's `resources`: the ARN of the rule, schedule or alarm that sent it.
-pub(super) fn resource(envelope: &Map<String, Value>) -> Option<String> {
-    envelope.get("resources")?.get(0).and_then(super::words)
+/// Reads an event with `source` and `detail-type`. `ids` are the IDs at all documented places.
+pub(super) fn read(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
+    let (Some(Value::String(source)), Some(Value::String(detail_type))) =
+        (envelope.get("source"), envelope.get("detail-type"))
+    else {
+        return not_texts(envelope);
+    };
+    let draft = match (source.as_str(), detail_type.as_str()) {
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => schedule::read(envelope, context),
+        ("aws.cloudwatch", "CloudWatch Alarm State Change" | "CloudWatch Alarm Contributor State Change") => {
+            alarm::from_eventbridge(envelope, ids, context)
+        }
+        (_, "AWS API Call via CloudTrail") => cloudtrail::read(envelope, source, context),
+        _ => custom(envelope, source, detail_type, context),
+    };
+    draft
+        .but(replayed(envelope))
+        .but(two_in_one(envelope))
+        .but(misplaced(envelope, "at the top of the event"))
+        .only_from(&place(envelope, "account", "region"), context.own)
 }
 
-/// A custom event: its `detail` is a direct payload. Events of other AWS services end here too, and
-/// are refused for what their `detail` holds.
-fn custom(envelope: &Map<String, Value>, source: &str, detail_type: &str) -> Event {
+/// `source` and `detail-type` decide what an event is, so they must be readable.
+fn not_texts(envelope: &Object) -> Draft {
+    let kind = |name: &str| envelope.get(name).map_or("missing", json::kind);
+    let wrong = format!(
+        "its source is {} and its detail-type is {}, and both must be strings",
+        kind("source"),
+        kind("detail-type")
+    );
+    let fault = Fault::new(wrong, "Send the event as EventBridge sent it");
+    let trigger = Trigger::of(TriggerType::EventBridge);
+    Draft::refuse(trigger, "an EventBridge event", fault).but(two_in_one(envelope))
+}
+
+/// A custom event: its `detail` is a direct payload. Events of other AWS services end here too, and are refused for
+/// what is in their `detail`.
+fn custom(envelope: &Object, source: &str, detail_type: &str, context: &Context<'_>) -> Draft {
     let trigger = Trigger {
         kind: TriggerType::EventBridge,
-        name: label(envelope, "detail-type"),
-        id: label(envelope, "id"),
+        name: text_of(envelope, "detail-type"),
+        id: text_of(envelope, "id"),
     };
     let taken_for = format!(
         "a custom EventBridge event {} from {}",
         text::quote(detail_type),
         text::quote(source)
     );
-    let mut event = match envelope.get("detail") {
-        Some(Value::Object(detail)) => direct::read(detail, trigger, &format!("{taken_for} with a direct payload")),
+    let instead = advice(source, context);
+    match envelope.get("detail") {
+        Some(Value::Object(detail)) => {
+            let taken_for = format!("{taken_for} with a direct payload");
+            direct::read_with_advice(detail, trigger, &taken_for, &instead)
+        }
         other => {
             let found = other.map_or("missing", json::kind);
-            let wrong =
-                format!("the event was taken for {taken_for}, and its detail is {found} where an object must be");
-            Event::refused(trigger, None, &wrong, String::new())
+            let wrong = format!("its detail is {found} where an object must be");
+            Draft::refuse(trigger, taken_for, Fault::new(wrong, instead))
         }
-    };
-    if let Asks::Refused { error, .. } = &mut event.asks {
-        error.instead = format!(
-            "Put the request into the detail, as {}; for an event of an AWS service, give the rule's target \
-             that as a constant Input",
-            direct::EXAMPLE
-        );
     }
-    event
+}
+
+/// A constant Input is right for an event that has no place for an ID, and for no other.
+fn advice(source: &str, context: &Context<'_>) -> String {
+    if source == "aws.cloudwatch" {
+        return "Narrow the rule's event pattern to the detail-types \"CloudWatch Alarm State Change\" and \
+                \"CloudWatch Alarm Contributor State Change\""
+            .into();
+    }
+    if source.starts_with("aws.") {
+        return format!("Give the rule's target the constant Input {}", context.example);
+    }
+    format!("Put the request into the detail, as {}", context.example)
 }

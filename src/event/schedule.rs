@@ -1,13 +1,15 @@
-//! A schedule without an `Input`: it names no key store. (With one, the payload is that Input, and
-//! reads as a direct payload.)
+//! A schedule without an `Input`: it names no key store. (With one, the payload is that Input, and reads as a direct
+//! payload.)
 
-use serde_json::{Map, Value};
+use super::{
+    Context, Trigger, TriggerType,
+    draft::{Draft, Fault},
+    fields::{Object, resource},
+};
 
-use super::{Event, Trigger, TriggerType, direct, eventbridge::resource};
-
-/// Refuses the event that a rule or EventBridge Scheduler sends by default. Its `detail` is an object
-/// from a rule, and the string `"{}"` from Scheduler; neither says anything.
-pub(super) fn read(envelope: &Map<String, Value>) -> Event {
+/// Refuses the event that a rule or EventBridge Scheduler sends by default. Its `detail` is an object from a rule, and
+/// the string `"{}"` from Scheduler. Both are empty.
+pub(super) fn read(envelope: &Object, context: &Context<'_>) -> Draft {
     let arn = resource(envelope);
     let name = arn.as_deref().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);
     let trigger = Trigger {
@@ -15,7 +17,10 @@ pub(super) fn read(envelope: &Map<String, Value>) -> Event {
         name,
         id: arn,
     };
-    let instead = format!("Give the schedule's target the Input {}", direct::EXAMPLE);
-    let wrong = "the event was taken for a schedule without an Input, and it names no key store";
-    Event::refused(trigger, None, wrong, instead)
+    let instead = format!("Give the schedule's target the Input {}", context.example);
+    Draft::refuse(
+        trigger,
+        "a schedule without an Input",
+        Fault::new("it names no key store", instead),
+    )
 }

@@ -1,84 +1,166 @@
-//! Notifications from SNS: an alarm, or a direct payload, as the JSON text of one message.
+//! Notifications from SNS: an alarm, an EventBridge event or a direct payload, as the JSON text of one message.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Event, Trigger, TriggerType, alarm, direct, label, unrecognised};
-use crate::{ids::Place, json};
+use super::{
+    Context, Ignored, Trigger, TriggerType, alarm, direct,
+    draft::{Draft, Fault, Wants, misplaced, two_in_one},
+    dry_run, eventbridge,
+    fields::{Object, as_text, text_of},
+};
+use crate::json;
 
-/// Reads an event with `Records`.
-pub(super) fn read(envelope: &Map<String, Value>, own: &Place) -> Event {
-    let records = match envelope.get("Records") {
-        Some(Value::Array(records)) => records.as_slice(),
-        Some(_) | None => &[],
-    };
-    match records {
-        [record] if record.get("EventSource").and_then(Value::as_str) == Some("aws:sns") => notification(record, own),
-        [record] if record.get("Sns").is_none() => {
-            unrecognised("the event was taken for a record of a service other than SNS")
+/// The message of the first record, as far as it can be read.
+pub(super) enum Message {
+    /// The event is not of SNS.
+    None,
+    /// A JSON object.
+    Object(Object),
+    /// Something else, with what is wrong with it.
+    Unusable { wrong: String, asks_for_dry_run: bool },
+}
+
+impl Message {
+    /// The object, if it is one.
+    pub(super) fn object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::None | Self::Unusable { .. } => None,
         }
-        [_] => unrecognised("the event was taken for an SNS notification, and its EventSource is not aws:sns"),
-        _ => {
-            let count = records.len();
-            unrecognised(&format!(
-                "the event was taken for an SNS notification, and it has {count} records where there must be one"
-            ))
+    }
+
+    /// True if a dry run is asked for in it.
+    pub(super) fn asks_for_dry_run(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Object(object) => dry_run::is_asked_for_in(object),
+            Self::Unusable { asks_for_dry_run, .. } => *asks_for_dry_run,
         }
     }
 }
 
-fn notification(record: &Value, own: &Place) -> Event {
-    let field = |name: &str| record.get("Sns").and_then(|sns| sns.get(name)).and_then(super::words);
+/// Reads the message of the first record.
+pub(super) fn message(event: &Object) -> Message {
+    let Some(records) = event.get("Records") else {
+        return Message::None;
+    };
+    let unusable = |wrong: String| Message::Unusable {
+        wrong,
+        asks_for_dry_run: false,
+    };
+    let text = match records.pointer("/0/Sns/Message") {
+        None => return unusable("its Message is missing".into()),
+        Some(Value::String(text)) => text,
+        Some(other) => {
+            return unusable(format!(
+                "its Message is {} where a string with a JSON text must be",
+                json::kind(other)
+            ));
+        }
+    };
+    match super::parse(text) {
+        Ok(Value::Object(object)) => Message::Object(object),
+        Ok(other) => unusable(format!("its Message is {}, not an object", json::kind(&other))),
+        Err(wrong) => Message::Unusable {
+            wrong: format!("of its Message: {wrong}"),
+            asks_for_dry_run: dry_run::is_asked_for_in_text(text),
+        },
+    }
+}
+
+/// Reads an event with `Records`. `message` is that of the first, and `ids` are the IDs at all documented places.
+pub(super) fn read(event: &Object, message: &Message, ids: &[Value], context: &Context<'_>) -> Draft {
+    let records = match event.get("Records") {
+        Some(Value::Array(records)) => records.as_slice(),
+        Some(_) | None => &[],
+    };
+    let draft = match records {
+        [record] if record.get("EventSource").and_then(Value::as_str) == Some("aws:sns") => {
+            notification(record, message, ids, context)
+        }
+        [record] if record.get("Sns").is_some() => {
+            let wrong = "its EventSource is not aws:sns";
+            let instead = direct::advice(context.example);
+            let trigger = Trigger::of(TriggerType::Unrecognised);
+            Draft::refuse(trigger, "an SNS notification", Fault::new(wrong, instead))
+        }
+        [record, ..] if record.get("Sns").is_none() && record.get("eventSource").is_some() => {
+            of_other_service(record, context)
+        }
+        _ => {
+            let wrong = format!("it has {} records where there must be one", records.len());
+            let instead = direct::advice(context.example);
+            let trigger = Trigger::of(TriggerType::Unrecognised);
+            Draft::refuse(trigger, "an SNS notification", Fault::new(wrong, instead))
+        }
+    };
+    let parts = records.iter().flat_map(|record| [Some(record), record.get("Sns")]);
+    let objects = parts.flatten().filter_map(Value::as_object);
+    objects
+        .fold(draft, |draft, part| draft.but(misplaced(part, "in the SNS record")))
+        .but(two_in_one(event))
+        .but(misplaced(event, "at the top of the event"))
+}
+
+/// Records of SQS, S3, Kinesis and others: the queue or stream is named, so that whoever set it up finds it.
+fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
+    let field = |name: &str| record.get(name).and_then(as_text).unwrap_or_default();
+    let (service, arn) = (field("eventSource"), field("eventSourceARN"));
+    let from = if arn.is_empty() { service.clone() } else { arn };
+    let taken_for = format!("records of a service other than SNS ({from})");
+    let instead = format!(
+        "Remove the event source mapping or notification, and invoke the function with {}",
+        context.example
+    );
+    let wrong = format!("the function takes no events of {}", crate::text::quote(&service));
+    let trigger = Trigger::of(TriggerType::Unrecognised);
+    Draft::refuse(trigger, taken_for, Fault::new(wrong, instead))
+}
+
+fn notification(record: &Value, message: &Message, ids: &[Value], context: &Context<'_>) -> Draft {
+    let field = |name: &str| record.get("Sns").and_then(|sns| sns.get(name)).and_then(as_text);
     let trigger = Trigger {
         kind: TriggerType::Direct,
         name: field("TopicArn"),
         id: field("MessageId"),
     };
-    let message = record
-        .pointer("/Sns/Message")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let refused = |trigger, wrong: &str| {
-        let wrong = format!("the event was taken for an SNS notification, and its Message {wrong}");
-        Event::refused(
-            trigger,
-            None,
-            &wrong,
-            format!("Publish the message {}", direct::EXAMPLE),
-        )
+    let message = match message {
+        Message::Object(message) => message,
+        Message::None => return unusable(trigger, "its Message is missing", context),
+        Message::Unusable { wrong, .. } => return unusable(trigger, wrong, context),
     };
-    match json::parse(message) {
-        Err(error) => refused(
-            Trigger {
-                kind: TriggerType::Unrecognised,
-                ..trigger
-            },
-            &format!("is not usable JSON: {error}"),
-        ),
-        Ok(Value::Object(message)) if is_alarm(&message) => alarm::from_sns(&message, own),
-        Ok(Value::Object(message)) if is_own_notice(&message) => Event::ignored(
-            trigger,
-            None,
-            "it is a notice of this function, which must not start it again".into(),
-        ),
-        Ok(Value::Object(message)) => direct::read(&message, trigger, "a direct payload in an SNS notification"),
-        Ok(other) => refused(
-            Trigger {
-                kind: TriggerType::Unrecognised,
-                ..trigger
-            },
-            &format!("is {}, not an object", json::kind(&other)),
-        ),
+    if alarm::is_message(message) {
+        return alarm::from_message(message, ids, context).but(two_in_one(message));
     }
+    if eventbridge::is_envelope(message) {
+        // One level deep: what is inside this one is not unpacked again.
+        return eventbridge::read(message, ids, context);
+    }
+    if is_own(message) {
+        let why = "it is a message of this function, which must not start it again";
+        let ignored = Ignored::AsksForNothing(why.into());
+        return Draft::new(trigger, "an SNS notification", Wants::Ignore(ignored));
+    }
+    direct::read(message, trigger, "a direct payload in an SNS notification", context).but(two_in_one(message))
 }
 
-fn is_alarm(message: &Map<String, Value>) -> bool {
-    message.contains_key("AlarmName") && message.contains_key("NewStateValue")
+fn unusable(trigger: Trigger, wrong: &str, context: &Context<'_>) -> Draft {
+    let trigger = Trigger {
+        kind: TriggerType::Unrecognised,
+        ..trigger
+    };
+    let instead = format!("Publish the message {}", context.example);
+    Draft::refuse(trigger, "an SNS notification", Fault::new(wrong, instead))
 }
 
-/// If the topic of the notices also triggers the function, a refusal's notice would start it again,
-/// and that refusal's notice again, without end.
-fn is_own_notice(message: &Map<String, Value>) -> bool {
-    ["outcome", "severity", "startedAt", "version"]
-        .iter()
-        .all(|field| label(message, field).is_some())
+/// True for a notice or a chat message of this function. If the topic of the notices also triggers the function, a
+/// refusal's notice would start it again, and that refusal's notice again, without end.
+fn is_own(message: &Object) -> bool {
+    let is = |name: &str, value: &str| message.get(name).and_then(Value::as_str) == Some(value);
+    let trigger = message.get("trigger").and_then(|trigger| trigger.get("type"));
+    let is_notice = text_of(message, "outcome").is_some()
+        && text_of(message, "severity").is_some()
+        && trigger.is_some_and(Value::is_string);
+    let is_chat = is("source", "custom") && is("version", "1.0") && message.contains_key("content");
+    is_notice || is_chat
 }

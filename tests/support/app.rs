@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
-use disconnect_custom_key_store::{App, aws, config::Config, handler::Invocation};
+use disconnect_custom_key_store::{App, aws, config::Config, handler::Invocation, refusals::Refusals};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -167,6 +167,7 @@ impl Scripted {
             config: config(&[]),
             kms: aws_sdk_kms::Client::from_conf(kms),
             sns: aws_sdk_sns::Client::from_conf(sns),
+            refusals: Refusals::default(),
         }
     }
 }
@@ -181,7 +182,7 @@ pub fn config(changes: &[(&str, &str)]) -> Config {
         let all = changes.iter().chain(&defaults);
         all.clone()
             .find(|(variable, _)| *variable == name)
-            .map(|(_, value)| (*value).to_owned())
+            .map(|(_, value)| (*value).into())
     })
     .unwrap()
 }
@@ -189,7 +190,7 @@ pub fn config(changes: &[(&str, &str)]) -> Config {
 /// The plain event, with this much time.
 pub fn invocation(timeout: Duration) -> Invocation {
     Invocation {
-        payload: json!({ "CustomKeyStoreId": ID }).to_string(),
+        payload: json!({ "CustomKeyStoreId": ID }).to_string().as_str().into(),
         request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into(),
         function_arn: "arn:aws:lambda:us-east-1:123456789012:function:f".into(),
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_435_200),

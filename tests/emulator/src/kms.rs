@@ -210,7 +210,8 @@ impl Kms {
         }
     }
 
-    /// Accepted in `DISCONNECTED` only.
+    /// Rejected in `DISCONNECTING` and `FAILED`, and in no other state
+    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_ConnectCustomKeyStore.html>).
     fn connect(&mut self, request: &Request) -> Result<Value, Refused> {
         let store = self.store(request)?;
         match store.state() {
@@ -218,7 +219,8 @@ impl Kms {
                 store.go(State::Connecting);
                 Ok(json!({}))
             }
-            State::Connected | State::Connecting | State::Failed | State::Disconnecting => Err(invalid_state()),
+            State::Connected | State::Connecting => Ok(json!({})),
+            State::Failed | State::Disconnecting => Err(invalid_state()),
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Delivery {
     pub request_id: String,
     /// How long the invocation may take.
     pub timeout: Duration,
+    /// The client context of a synchronous invocation, as its header has it.
+    pub client_context: Option<String>,
 }
 
 impl Delivery {
@@ -49,6 +51,7 @@ impl Delivery {
             payload: payload.into(),
             request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into(),
             timeout: Duration::from_secs(60),
+            client_context: None,
         }
     }
 }
@@ -187,7 +190,7 @@ fn next(delivery: Delivery) -> Reply {
     let deadline = SystemTime::now() + delivery.timeout;
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let arn = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:disconnect-custom-key-store");
-    let headers = vec![
+    let mut headers = vec![
         ("content-type", "application/json".into()),
         ("lambda-runtime-aws-request-id", delivery.request_id),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
@@ -197,6 +200,11 @@ fn next(delivery: Delivery) -> Reply {
             "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".into(),
         ),
     ];
+    headers.extend(
+        delivery
+            .client_context
+            .map(|context| ("lambda-runtime-client-context", context)),
+    );
     whole(200, headers, delivery.payload)
 }
 

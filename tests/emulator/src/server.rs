@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
 use hyper::{HeaderMap, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -30,7 +30,7 @@ pub enum Reply {
     Hang,
     /// The connection is reset before any answer.
     Reset,
-    /// The connection is reset, and from now on no other is accepted.
+    /// The connection is reset, and from now on every other is refused.
     Refuse,
     /// The connection breaks in the middle of the answer's body.
     Broken(Answer),
@@ -77,6 +77,9 @@ pub struct Server {
     address: SocketAddr,
     control: Control,
     thread: Option<JoinHandle<()>>,
+    /// Keeps the port when the server stops listening. Nothing listens on this socket, so connections are refused for
+    /// certain; a port that is merely free can be another process's a moment later.
+    _guard: Option<Socket>,
 }
 
 /// How a server is told what to do, from outside and by its own handler.
@@ -98,7 +101,7 @@ impl Server {
         H: Fn(Asked) -> F + Send + Sync + 'static,
         F: Future<Output = Reply> + 'static,
     {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let (listener, guard) = listen(port)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let control = Arc::new(watch::Sender::new(Orders::default()));
@@ -113,6 +116,7 @@ impl Server {
             address,
             control,
             thread: Some(thread),
+            _guard: guard,
         })
     }
 
@@ -134,6 +138,26 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// Listens on this port, or on a free one if it is 0, and then also binds a second socket to it, which never listens.
+/// Both allow others of this user to share the port, so that they can be two; a socket that asks for any free port does
+/// not allow it, and is not given this one.
+fn listen(port: u16) -> io::Result<(StdListener, Option<Socket>)> {
+    if port != 0 {
+        return Ok((StdListener::bind((Ipv4Addr::LOCALHOST, port))?, None));
+    }
+    let bound = |port: u16| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+        io::Result::Ok(socket)
+    };
+    let listener = bound(0)?;
+    listener.listen(1024)?;
+    let listener = StdListener::from(listener);
+    let guard = bound(listener.local_addr()?.port())?;
+    Ok((listener, Some(guard)))
 }
 
 async fn accept<H, F>(listener: StdListener, tls: Option<TlsAcceptor>, handler: Arc<H>, control: Control)

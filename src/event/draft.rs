@@ -1,0 +1,173 @@
+//! An event while it is read, and the order in which its faults count: first those of the envelope, then that there
+//! is nothing to do, then those of the key store.
+
+use serde_json::Value;
+
+use super::{
+    Event, Ignored, InvalidEvent, Request, Trigger,
+    dry_run::{DRY_RUN, begins_like},
+    fields::{self, Object},
+};
+use crate::ids::{KeyStoreId, Place};
+
+/// One thing that is wrong, and what to do about it.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    /// What is wrong, as a part of a sentence.
+    pub(super) wrong: String,
+    /// What to send or to set up instead, as a sentence without a full stop.
+    pub(super) instead: String,
+}
+
+impl Fault {
+    pub(super) fn new(wrong: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self {
+            wrong: wrong.into(),
+            instead: instead.into(),
+        }
+    }
+}
+
+/// What the event asks for if its envelope has no fault.
+#[derive(Debug)]
+pub(super) enum Wants {
+    Disconnect { key_store: KeyStoreId, dry_run: bool },
+    Ignore(Ignored),
+    Refuse(Fault),
+}
+
+/// An event while it is read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    trigger: Trigger,
+    taken_for: String,
+    reason: Option<String>,
+    requested_by: Option<String>,
+    wants: Wants,
+    of_envelope: Vec<Fault>,
+}
+
+impl Draft {
+    pub(super) fn new(trigger: Trigger, taken_for: impl Into<String>, wants: Wants) -> Self {
+        Self {
+            trigger,
+            taken_for: taken_for.into(),
+            reason: None,
+            requested_by: None,
+            wants,
+            of_envelope: Vec::new(),
+        }
+    }
+
+    pub(super) fn refuse(trigger: Trigger, taken_for: impl Into<String>, fault: Fault) -> Self {
+        Self::new(trigger, taken_for, Wants::Refuse(fault))
+    }
+
+    pub(super) fn because(self, reason: Option<String>) -> Self {
+        Self { reason, ..self }
+    }
+
+    pub(super) fn asked_by(self, requested_by: Option<String>) -> Self {
+        Self { requested_by, ..self }
+    }
+
+    /// Adds a fault of the envelope, if there is one. With it, the event is refused whatever it asks for.
+    pub(super) fn but(mut self, fault: Option<Fault>) -> Self {
+        self.of_envelope.extend(fault);
+        self
+    }
+
+    /// Adds the fault that the event is from another account or Region.
+    pub(super) fn only_from(self, from: &Place, own: &Place) -> Self {
+        let differs = own.differs_from(from).map(|wrong| {
+            Fault::new(
+                wrong,
+                "Deploy the function where the key store is, and send the event there",
+            )
+        });
+        self.but(differs)
+    }
+
+    /// The event, with its faults in the order in which they count.
+    pub(super) fn finish(self, ids: &[Value], dry_run: bool) -> Event {
+        let named = fields::one_key_store(ids);
+        let key_store = named.as_ref().ok().cloned();
+        let mut faults = self.of_envelope;
+        let is_sound = faults.is_empty();
+        let request = match self.wants {
+            Wants::Ignore(ignored) if is_sound => Request::Ignore { key_store, ignored },
+            Wants::Disconnect { key_store, dry_run } if is_sound && named.as_ref() == Ok(&key_store) => {
+                Request::Disconnect { key_store, dry_run }
+            }
+            wants => {
+                faults.extend(fault_of(wants, named.err()));
+                Request::Refuse {
+                    key_store,
+                    dry_run,
+                    error: InvalidEvent::new(&self.taken_for, &faults, dry_run),
+                }
+            }
+        };
+        Event {
+            trigger: self.trigger,
+            reason: self.reason,
+            requested_by: self.requested_by,
+            request,
+        }
+    }
+}
+
+/// What an event that is refused has wrong beside its envelope. `of_ids` is what is wrong with the IDs it names.
+fn fault_of(wants: Wants, of_ids: Option<Option<String>>) -> Option<Fault> {
+    match wants {
+        Wants::Ignore(_) => None,
+        Wants::Refuse(fault) => Some(fault),
+        Wants::Disconnect { .. } => {
+            let wrong = of_ids.map(|wrong| wrong.unwrap_or_else(|| "it names no key store".into()))?;
+            Some(Fault::new(wrong, "Name one key store, at one place"))
+        }
+    }
+}
+
+/// The fault that a person's field is where AWS writes. `whose` says of what object.
+pub(super) fn misplaced(object: &Object, whose: &str) -> Option<Fault> {
+    let is_a_persons = |name: &&String| begins_like(name, "customkeystoreid") || begins_like(name, DRY_RUN);
+    let name = object.keys().find(is_a_persons)?;
+    Some(Fault::new(
+        format!(
+            "the field {} is {whose}, where it has no effect",
+            crate::text::quote(name)
+        ),
+        "Send the event as AWS sent it, or a direct payload by itself",
+    ))
+}
+
+/// The fault that two kinds of event are in one.
+pub(super) fn two_in_one(object: &Object) -> Option<Fault> {
+    let marks: Vec<_> = ["Records", "alarmData", "detail"]
+        .into_iter()
+        .filter(|mark| object.contains_key(*mark))
+        .collect();
+    (marks.len() > 1).then(|| {
+        Fault::new(
+            format!(
+                "it has {}, each of which marks an event of its own",
+                marks.join(" and ")
+            ),
+            "Send one event",
+        )
+    })
+}
+
+/// The fault that EventBridge replays the event from an archive: it tells of something long past.
+pub(super) fn replayed(object: &Object) -> Option<Fault> {
+    let name = object.get("replay-name")?;
+    let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+    Some(Fault::new(
+        format!(
+            "it is a replay ({}) from an archive, which tells of something long past",
+            crate::text::quote(&name)
+        ),
+        "Exclude this rule from the replay; if the key store must be disconnected now, invoke the function by hand",
+    ))
+}

@@ -1,0 +1,179 @@
+//! Reads single fields of what AWS sends, leniently: what is missing is absent. Long texts are cut in the report.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    ids::{KeyStoreId, Place},
+    text,
+};
+
+/// A JSON object.
+pub(super) type Object = Map<String, Value>;
+
+/// The text of a field; absent if it is empty or not a text.
+pub(super) fn text_of(object: &Object, field: &str) -> Option<String> {
+    object.get(field).and_then(as_text)
+}
+
+/// The value as a text; absent if it is empty or not a text.
+pub(super) fn as_text(value: &Value) -> Option<String> {
+    let value = value.as_str()?;
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The text at a JSON pointer.
+pub(super) fn text_at(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer).and_then(as_text)
+}
+
+/// The array at a JSON pointer; empty if there is none.
+pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The first of an EventBridge event's `resources`: the ARN of the rule, schedule or alarm that sent it.
+pub(super) fn resource(envelope: &Object) -> Option<String> {
+    envelope.get("resources")?.get(0).and_then(as_text)
+}
+
+/// An account or a Region. An empty text counts as absent. A value that is not a text is kept, so that it is
+/// compared like any other.
+pub(super) fn place_part(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Null => None,
+        text @ Value::String(_) => as_text(text),
+        other => Some(text::cut(&other.to_string(), 64)),
+    }
+}
+
+/// The account and Region that two fields of an envelope name.
+pub(super) fn place(object: &Object, account: &str, region: &str) -> Place {
+    Place {
+        account: place_part(object.get(account)),
+        region: place_part(object.get(region)),
+    }
+}
+
+/// The IDs at every place where the contract lets an event name a key store, whatever kind of event it is. An
+/// event that names two different ones is refused, so a second kind of event inside the first cannot hide an ID.
+pub(super) fn key_store_ids(event: &Object, message: Option<&Object>) -> Vec<Value> {
+    let mut ids = Vec::new();
+    for object in [Some(event), message].into_iter().flatten() {
+        ids.extend(spelt_ids(object));
+        for holder in ["detail", "alarmData"].into_iter().filter_map(|name| object.get(name)) {
+            ids.extend(held_ids(holder));
+        }
+    }
+    if let Some(message) = message {
+        ids.extend(alarm_message_ids(message));
+    }
+    ids
+}
+
+/// `CustomKeyStoreId` in either spelling.
+fn spelt_ids(object: &Object) -> impl Iterator<Item = Value> {
+    let spellings = ["CustomKeyStoreId", "customKeyStoreId"].into_iter();
+    spellings.filter_map(|name| object.get(name).cloned())
+}
+
+/// The IDs in an EventBridge `detail` or in `alarmData`.
+fn held_ids(holder: &Value) -> Vec<Value> {
+    let mut ids: Vec<Value> = holder.as_object().into_iter().flat_map(spelt_ids).collect();
+    let parameters = holder.get("requestParameters").and_then(Value::as_object);
+    ids.extend(parameters.into_iter().flat_map(spelt_ids));
+    ids.extend(holder.pointer("/alarmContributor/attributes/CustomKeyStoreId").cloned());
+    let metrics = items(holder, "/configuration/metrics").iter();
+    ids.extend(metrics.filter_map(|metric| {
+        metric
+            .pointer("/metricStat/metric/dimensions/CustomKeyStoreId")
+            .cloned()
+    }));
+    ids
+}
+
+/// The IDs in an alarm's SNS message.
+fn alarm_message_ids(message: &Object) -> Vec<Value> {
+    let contributor = message.get("AlarmContributorAttributes");
+    let mut ids: Vec<Value> = contributor
+        .and_then(|it| it.get("CustomKeyStoreId"))
+        .cloned()
+        .into_iter()
+        .collect();
+    let Some(trigger) = message.get("Trigger") else {
+        return ids;
+    };
+    let metrics = items(trigger, "/Metrics").iter();
+    let of_metrics = metrics.flat_map(|metric| items(metric, "/MetricStat/Metric/Dimensions"));
+    ids.extend(
+        items(trigger, "/Dimensions")
+            .iter()
+            .chain(of_metrics)
+            .flat_map(listed_ids),
+    );
+    ids
+}
+
+/// The values of a listed dimension, if it is `CustomKeyStoreId`. CloudWatch spells its members with small
+/// letters; what forwards or imitates alarms also uses the capitals of the API. If both are given, both count.
+fn listed_ids(dimension: &Value) -> Vec<Value> {
+    let mut names = ["name", "Name"].into_iter().filter_map(|name| dimension.get(name));
+    if !names.any(|name| name == "CustomKeyStoreId") {
+        return Vec::new();
+    }
+    let values: Vec<_> = ["value", "Value"]
+        .into_iter()
+        .filter_map(|name| dimension.get(name).cloned())
+        .collect();
+    if values.is_empty() { vec![Value::Null] } else { values }
+}
+
+/// The one key store that these IDs name.
+///
+/// # Errors
+/// What is wrong with them. Absent if there is no ID at all.
+pub(super) fn one_key_store(ids: &[Value]) -> Result<KeyStoreId, Option<String>> {
+    let mut distinct: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    match (ids, distinct.len()) {
+        ([], _) => Err(None),
+        ([Value::String(id), ..], 1) => id
+            .parse()
+            .map_err(|why| Some(format!("its CustomKeyStoreId {why}; found {}", text::quote(id)))),
+        ([other, ..], 1) => Err(Some(format!(
+            "its CustomKeyStoreId is {}, not a string",
+            crate::json::kind(other)
+        ))),
+        (_, count) => {
+            let listed: Vec<_> = distinct.iter().take(10).map(|id| text::cut(id, 80)).collect();
+            Err(Some(format!("it names {count} key stores: {}", listed.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_id_many_times_is_one_key_store() {
+        assert_eq!(
+            one_key_store(&[json!("cks-1"), json!("cks-1")]).unwrap().as_str(),
+            "cks-1"
+        );
+        assert_eq!(one_key_store(&[]), Err(None));
+        for (ids, wrong) in [
+            (vec![json!("cks-1"), json!("cks-2")], "names 2 key stores"),
+            (vec![json!("cks-1"), Value::Null], "names 2 key stores"),
+            (vec![json!(7)], "is a number, not a string"),
+            (vec![json!("")], "is empty"),
+        ] {
+            let found = one_key_store(&ids).unwrap_err().unwrap();
+            assert!(found.contains(wrong), "{found}");
+        }
+    }
+}
