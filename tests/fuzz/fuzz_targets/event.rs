@@ -5,21 +5,19 @@
 #![no_main]
 
 use disconnect_custom_key_store::{
-    event::{self, Asks},
+    event::{self, Payload, Request},
     ids::Place,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let text = String::from_utf8_lossy(bytes);
-    let event = event::read(&text, &Place::default());
-    match event.asks {
-        Asks::Disconnect { key_store, .. } => assert!((1..=64).contains(&key_store.as_str().len())),
-        Asks::Nothing { why } => assert!(!why.is_empty()),
-        Asks::Refused { error, .. } => {
-            assert!(!error.wrong.is_empty() && error.wrong.chars().count() < 2100);
-            assert!(!error.instead.is_empty() && error.instead.len() < 1024);
+    let event = event::read(&Payload::from(bytes), &Place::default());
+    match event.request {
+        Request::Disconnect { key_store, .. } => assert!((5..=64).contains(&key_store.as_str().len())),
+        Request::Ignore { ignored, .. } => assert!(!ignored.why().is_empty()),
+        Request::Refuse { error, .. } => {
+            assert!(!error.wrong.is_empty() && error.wrong.chars().count() < 8192);
+            assert!(!error.instead.is_empty() && error.instead.len() < 2048);
         }
     }
-    assert!(event.reason.is_none_or(|reason| reason.chars().count() < 1100));
 });
