@@ -42,7 +42,7 @@ impl Config {
     ///
     /// # Errors
     /// [`InvalidConfiguration`] with every fault, not just the first.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidConfiguration> {
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Box<InvalidConfiguration>> {
         let mut variables = Variables {
             lookup,
             faults: Vec::new(),
@@ -64,12 +64,12 @@ impl Config {
                 region,
                 endpoints,
             }),
-            (_, topic, _, region) => Err(InvalidConfiguration {
+            (_, topic, _, region) => Err(Box::new(InvalidConfiguration {
                 faults,
                 topic,
                 region,
                 endpoints,
-            }),
+            })),
         }
     }
 }
@@ -285,7 +285,7 @@ mod tests {
         ("AWS_REGION", "us-east-1"),
     ];
 
-    fn config(changes: &[(&str, Option<&str>)]) -> Result<Config, InvalidConfiguration> {
+    fn config(changes: &[(&str, Option<&str>)]) -> Result<Config, Box<InvalidConfiguration>> {
         Config::from_lookup(|name| {
             changes
                 .iter()

@@ -87,7 +87,7 @@ fn sns_client(sdk: &SdkConfig, topic: &TopicArn, endpoints: &Endpoints) -> aws_s
 }
 
 /// The event that started this Init will not be acted on, so somebody must know.
-async fn report_invalid(invalid: InvalidConfiguration, clock: fn() -> SystemTime) -> Error {
+async fn report_invalid(invalid: Box<InvalidConfiguration>, clock: fn() -> SystemTime) -> Error {
     let sns = invalid.topic.clone().map(|topic| {
         let sdk = aws::sdk_config(topic.region(), &invalid.endpoints, clock);
         (sns_client(&sdk, &topic, &invalid.endpoints), topic)

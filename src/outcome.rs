@@ -60,7 +60,7 @@ pub enum Failure {
     Call(#[from] CallError),
     /// The deployment is faulty, so the switch cannot work.
     #[error(transparent)]
-    Configuration(#[from] InvalidConfiguration),
+    Configuration(#[from] Box<InvalidConfiguration>),
     /// The runtime library could not hand an invocation over.
     #[error("an invocation could not be handed to the function: {0}")]
     NotHandedOver(String),

@@ -48,7 +48,7 @@ pub async fn run(app: &App, clock: fn() -> SystemTime) -> Ended {
         },
     );
     let runtime = Runtime::new(handler).layer(MapRequestLayer::new(payload_as_data));
-    match caught(runtime.run()).await {
+    match caught(Box::pin(runtime.run())).await {
         Ok(Ok(())) => Ended::Disconnected("the runtime library ended".into()),
         Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(error.to_string()),
         Ok(Err(error)) => Ended::Disconnected(error),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     Context, Ignored, Trigger, TriggerType,
     draft::{Draft, Fault, Wants, misplaced, two_in_one},
-    fields::{Object, as_text, items, one_key_store, place, place_part, resource, text_at, text_of},
+    fields::{Named, Object, as_text, items, place, place_part, resource, text_at, text_of},
 };
 use crate::{ids::Place, text};
 
@@ -164,15 +164,15 @@ impl Alarm {
     }
 
     fn act(&self, ids: &[Value], context: &Context<'_>) -> Wants {
-        let key_store = match one_key_store(ids) {
-            Ok(key_store) => key_store,
-            Err(Some(wrong)) => {
+        let key_store = match Named::of(ids) {
+            Named::One(key_store) => key_store,
+            Named::Faulty(wrong) => {
                 return Wants::Refuse(Fault::new(
                     wrong,
                     "Have one alarm for each key store, on a metric with the dimension CustomKeyStoreId",
                 ));
             }
-            Err(None) => return Wants::Refuse(self.names_none(context)),
+            Named::None => return Wants::Refuse(self.names_none(context)),
         };
         let own = Place {
             region: None,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Context, Ignored, Trigger, TriggerType,
     draft::{Draft, Fault, Wants, misplaced},
-    fields::{Object, one_key_store, place_part, text_at, text_of},
+    fields::{Named, Object, place_part, text_at, text_of},
 };
 use crate::{ids::Place, text};
 
@@ -82,16 +82,20 @@ fn connect(record: &Value) -> Wants {
         .cloned()
         .into_iter()
         .collect();
-    match one_key_store(&ids) {
-        Ok(key_store) => Wants::Disconnect {
-            key_store,
-            dry_run: false,
-        },
-        Err(wrong) => Wants::Refuse(Fault::new(
-            wrong.unwrap_or_else(|| "its requestParameters have no customKeyStoreId".into()),
-            "Forward the event whole, without an input transformer",
-        )),
-    }
+    let wrong = match Named::of(&ids) {
+        Named::One(key_store) => {
+            return Wants::Disconnect {
+                key_store,
+                dry_run: false,
+            };
+        }
+        Named::None => "its requestParameters have no customKeyStoreId".into(),
+        Named::Faulty(wrong) => wrong,
+    };
+    Wants::Refuse(Fault::new(
+        wrong,
+        "Forward the event whole, without an input transformer",
+    ))
 }
 
 /// Who made the call, by what the record has. A user of IAM Identity Center and an AWS service have no ARN

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Event, Ignored, InvalidEvent, Request, Trigger,
     dry_run::{DRY_RUN, begins_like},
-    fields::{self, Object},
+    fields::{Named, Object},
 };
 use crate::ids::{KeyStoreId, Place};
 
@@ -90,17 +90,17 @@ impl Draft {
 
     /// The event, with its faults in the order in which they count.
     pub(super) fn finish(self, ids: &[Value], dry_run: bool) -> Event {
-        let named = fields::one_key_store(ids);
-        let key_store = named.as_ref().ok().cloned();
+        let named = Named::of(ids);
+        let key_store = named.one().cloned();
         let mut faults = self.of_envelope;
         let is_sound = faults.is_empty();
         let request = match self.wants {
             Wants::Ignore(ignored) if is_sound => Request::Ignore { key_store, ignored },
-            Wants::Disconnect { key_store, dry_run } if is_sound && named.as_ref() == Ok(&key_store) => {
+            Wants::Disconnect { key_store, dry_run } if is_sound && named.one() == Some(&key_store) => {
                 Request::Disconnect { key_store, dry_run }
             }
             wants => {
-                faults.extend(fault_of(wants, named.err()));
+                faults.extend(fault_of(wants, named));
                 Request::Refuse {
                     key_store,
                     dry_run,
@@ -117,15 +117,14 @@ impl Draft {
     }
 }
 
-/// What an event that is refused has wrong beside its envelope. `of_ids` is what is wrong with the IDs it names.
-fn fault_of(wants: Wants, of_ids: Option<Option<String>>) -> Option<Fault> {
-    match wants {
-        Wants::Ignore(_) => None,
-        Wants::Refuse(fault) => Some(fault),
-        Wants::Disconnect { .. } => {
-            let wrong = of_ids.map(|wrong| wrong.unwrap_or_else(|| "it names no key store".into()))?;
-            Some(Fault::new(wrong, "Name one key store, at one place"))
-        }
+/// What an event that is refused has wrong beside its envelope.
+fn fault_of(wants: Wants, named: Named) -> Option<Fault> {
+    let advice = "Name one key store, at one place";
+    match (wants, named) {
+        (Wants::Ignore(_), _) | (Wants::Disconnect { .. }, Named::One(_)) => None,
+        (Wants::Refuse(fault), _) => Some(fault),
+        (Wants::Disconnect { .. }, Named::None) => Some(Fault::new("it names no key store", advice)),
+        (Wants::Disconnect { .. }, Named::Faulty(wrong)) => Some(Fault::new(wrong, advice)),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     ids::{KeyStoreId, Place},
-    text,
+    json, text,
 };
 
 /// A JSON object.
@@ -130,26 +130,42 @@ fn listed_ids(dimension: &Value) -> Vec<Value> {
     if values.is_empty() { vec![Value::Null] } else { values }
 }
 
-/// The one key store that these IDs name.
-///
-/// # Errors
-/// What is wrong with them. Absent if there is no ID at all.
-pub(super) fn one_key_store(ids: &[Value]) -> Result<KeyStoreId, Option<String>> {
-    let mut distinct: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    match (ids, distinct.len()) {
-        ([], _) => Err(None),
-        ([Value::String(id), ..], 1) => id
-            .parse()
-            .map_err(|why| Some(format!("its CustomKeyStoreId {why}; found {}", text::quote(id)))),
-        ([other, ..], 1) => Err(Some(format!(
-            "its CustomKeyStoreId is {}, not a string",
-            crate::json::kind(other)
-        ))),
-        (_, count) => {
-            let listed: Vec<_> = distinct.iter().take(10).map(|id| text::cut(id, 80)).collect();
-            Err(Some(format!("it names {count} key stores: {}", listed.join(", "))))
+/// Which key store the IDs of an event name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    /// There is no ID.
+    None,
+    /// One, however often.
+    One(KeyStoreId),
+    /// More than one, or one that is not an ID, with what is wrong as a part of a sentence.
+    Faulty(String),
+}
+
+impl Named {
+    /// The key store that these IDs name.
+    pub(super) fn of(ids: &[Value]) -> Self {
+        let mut distinct: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        match (ids, distinct.len()) {
+            ([], _) => Self::None,
+            ([Value::String(id), ..], 1) => match id.parse() {
+                Ok(id) => Self::One(id),
+                Err(why) => Self::Faulty(format!("its CustomKeyStoreId {why}; found {}", text::quote(id))),
+            },
+            ([other, ..], 1) => Self::Faulty(format!("its CustomKeyStoreId is {}, not a string", json::kind(other))),
+            (_, count) => {
+                let listed: Vec<_> = distinct.iter().take(10).map(|id| text::cut(id, 80)).collect();
+                Self::Faulty(format!("it names {count} key stores: {}", listed.join(", ")))
+            }
+        }
+    }
+
+    /// The key store, if the event names exactly one.
+    pub(super) fn one(&self) -> Option<&KeyStoreId> {
+        match self {
+            Self::One(id) => Some(id),
+            Self::None | Self::Faulty(_) => None,
         }
     }
 }
@@ -161,18 +177,18 @@ mod tests {
 
     #[test]
     fn one_id_many_times_is_one_key_store() {
-        assert_eq!(
-            one_key_store(&[json!("cks-1"), json!("cks-1")]).unwrap().as_str(),
-            "cks-1"
-        );
-        assert_eq!(one_key_store(&[]), Err(None));
+        let id: KeyStoreId = "cks-1".parse().unwrap();
+        assert_eq!(Named::of(&[json!("cks-1"), json!("cks-1")]), Named::One(id));
+        assert_eq!(Named::of(&[]), Named::None);
         for (ids, wrong) in [
             (vec![json!("cks-1"), json!("cks-2")], "names 2 key stores"),
             (vec![json!("cks-1"), Value::Null], "names 2 key stores"),
             (vec![json!(7)], "is a number, not a string"),
             (vec![json!("")], "is empty"),
         ] {
-            let found = one_key_store(&ids).unwrap_err().unwrap();
+            let Named::Faulty(found) = Named::of(&ids) else {
+                panic!("{ids:?}");
+            };
             assert!(found.contains(wrong), "{found}");
         }
     }
