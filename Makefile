@@ -20,7 +20,7 @@ e2e:
 # 20,000 invocations of the release binary, and what it weighs.
 soak:
 	bash .ci/run build
-	FUNCTION_BINARY=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo test --locked --test budget --test soak -- --nocapture
+	FUNCTION_BINARY=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo test --locked --test size --test soak -- --nocapture
 
 # Needs control groups for one of its tables, which says so where it cannot make any.
 bench:
@@ -29,7 +29,7 @@ bench:
 # Needs cargo-mutants. The second pass is over what the first missed, with the real binary too.
 mutants:
 	cargo mutants
-	cargo mutants --iterate -- --test process --test hostile --test self_check --test crowd
+	cargo mutants --iterate -- --test process
 
 # Needs cargo-llvm-cov and the component llvm-tools. The real binary is measured too.
 coverage:

@@ -11,14 +11,12 @@ use std::{fs, hint::black_box, path::Path, time::SystemTime};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use disconnect_custom_key_store::{
-    aws::{CallError, Operation},
-    disconnect::Progress,
+    aws::{CallError, ConnectionState, KeyStore, KeyStoreType, Operation},
     event::{self, Payload, Trigger, TriggerType},
-    ids::Place,
-    kms::{ConnectionState, KeyStore},
-    notice,
+    ids::AccountRegion,
     outcome::{NotVerified, Outcome},
-    report::{Origin, Report, Stage},
+    report::{Report, Stage, notice},
+    run::{Origin, Progress},
 };
 use tokio::time::Instant;
 
@@ -36,7 +34,7 @@ const EVENTS: [&str; 9] = [
 ];
 
 fn events(criterion: &mut Criterion) {
-    let own = Place {
+    let own = AccountRegion {
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
     };
@@ -64,7 +62,7 @@ fn outcomes(criterion: &mut Criterion) {
     let progress = Progress {
         key_store: Some(KeyStore {
             name: Some("payments-hsm".into()),
-            kind: Some("AWS_CLOUDHSM".into()),
+            kind: Some(KeyStoreType::AwsCloudHsm),
             state: ConnectionState::Disconnected,
         }),
         ..Progress::default()

@@ -1,4 +1,26 @@
-//! How the time of one invocation is divided: work, then the notice, then a margin to return in.
+//! Every time limit of the function, in one place.
+//!
+//! Lambda gives an invocation at most 900 s. They are divided like this, from the back:
+//!
+//! | part | limit | of 900 s | of 60 s | of 10 s | of 3 s |
+//! | --- | --- | --- | --- | --- | --- |
+//! | returning the response | a twentieth, at most 0.5 s | 0.5 | 0.5 | 0.5 | 0.15 |
+//! | publishing the notice | a quarter, at most 15 s, which are five attempts | 15 | 15 | 2.5 | 0.75 |
+//! | the work: disconnect and verify | the rest | 884.5 | 44.5 | 7 | 2.1 |
+//!
+//! Within the work:
+//!
+//! | part | limit |
+//! | --- | --- |
+//! | asking KMS to disconnect, while it gives no answer | two thirds of the work, at most [`ACT_LIMIT`] |
+//! | the first look at the state, if KMS does not answer it | a quarter of what is left, at most [`FIRST_LOOK_LIMIT`] |
+//! | the early notice | half of what is left, at most [`EARLY_NOTICE_LIMIT`] |
+//! | the second read that confirms an earlier disconnect | [`SECOND_READ_AFTER`] after the first |
+//! | verifying, with the pauses [`READS`] | the rest |
+//!
+//! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried for
+//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check. Init has
+//! [`INIT_CHECK_LIMIT`] for the self-check, and [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
 
 use std::time::Duration;
 
@@ -8,6 +30,81 @@ use tokio::time::Instant;
 const LONGEST: Duration = Duration::from_secs(900);
 /// With less than this left, the act matters more than the margin: a kill switch acts all the same.
 const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The time that an invocation is taken to have if its deadline is in the past. Lambda delivers none such, so then the
+/// two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
+pub const ASSUMED: Duration = Duration::from_secs(10);
+
+/// How long one call may take. KMS and SNS answer these calls in tens of milliseconds, the disconnect itself included:
+/// it goes on after the answer.
+pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long opening a connection may take.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+/// For how long KMS is asked again and again while it gives no answer. After that somebody should know; Lambda
+/// retries an asynchronous event.
+pub const ACT_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long the first look may be tried for, if KMS does not answer, before somebody is told that it is not verified
+/// yet.
+pub const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long after the first read the second one comes that confirms an earlier disconnect. KMS is eventually
+/// consistent, and right after a connect both its rejection and one read can be stale.
+pub const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the early notice may hold up the verification.
+pub const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
+
+/// With less time than this, the early notice is left out: SNS might publish it, and the log would say that it could not
+/// be sent.
+pub const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
+
+/// How long the final notice may be tried for. What was done is in the log by then, a person who invoked the function
+/// waits for its answer, and Lambda's retries of an event publish again.
+pub const NOTICE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the self-check of a dry run may take.
+pub const DRY_RUN_CHECK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long Init may take for the self-check. Lambda gives Init 10 s and then starts over
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
+pub const INIT_CHECK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the notice of a faulty configuration may be tried for.
+pub const INIT_NOTICE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between which bounds pauses grow.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// The shortest.
+    pub shortest: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+/// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account and Region, the
+/// console's and Terraform's included
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an external key store takes
+/// about five minutes to disconnect. With these, ten key stores at once, which is the account's quota, ask at most
+/// twice a second after the first ten seconds and leave the rest to people.
+pub const READS: Pauses = Pauses {
+    shortest: Duration::from_millis(250),
+    longest: Duration::from_secs(10),
+};
+
+/// The pauses between requests to disconnect that KMS does not answer.
+pub const REQUESTS: Pauses = Pauses {
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(5),
+};
+
+/// The pauses between tries of a publish that SNS did not take.
+pub const PUBLISHES: Pauses = Pauses {
+    shortest: Duration::from_millis(100),
+    longest: Duration::from_secs(5),
+};
 
 /// The moments by which an invocation must be done with each part of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +116,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Divides the time from `now` to the invocation's `deadline`.
-    ///
-    /// A quarter is held back for the notice, at most 15 s, which are five attempts. A twentieth, at
-    /// most 0.5 s, is the margin in which the response reaches Lambda. So both shrink with a short
-    /// deadline, and neither to nothing: of 900 s they take 15.5 s, of 3 s 0.9 s.
+    /// Divides the time from `now` to the invocation's `deadline`, as the table of this module has it.
     #[must_use]
     pub fn new(now: Instant, deadline: Instant) -> Self {
         let total = deadline.saturating_duration_since(now).clamp(SHORTEST, LONGEST);
@@ -42,6 +135,13 @@ pub fn share(now: Instant, until: Instant, (part, whole): (u32, u32), limit: Dur
     now + (until.saturating_duration_since(now) * part / whole).min(limit)
 }
 
+/// The moment of the last try before `until`, which leaves a call its time: an eighth of what there is, and at most
+/// [`ATTEMPT_LIMIT`]. However long the pauses are by then, one try comes just before the end.
+#[must_use]
+pub fn last_try(now: Instant, until: Instant) -> Instant {
+    until - (until.saturating_duration_since(now) / 8).min(ATTEMPT_LIMIT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,15 +154,22 @@ mod tests {
         (work, notice, work + notice)
     }
 
+    /// The table at the top of this file.
     #[test]
-    fn a_long_invocation_holds_back_15_seconds_for_the_notice() {
-        let (_, notice, all) = held_back(Duration::from_secs(900));
-        assert_eq!(notice, Duration::from_secs(15));
-        assert_eq!(all, Duration::from_millis(899_500));
+    fn time_is_divided_as_the_table_says() {
+        for (seconds, work, notice, all) in [
+            (900, 884_500, 15_000, 899_500),
+            (60, 44_500, 15_000, 59_500),
+            (10, 7_000, 2_500, 9_500),
+            (3, 2_100, 750, 2_850),
+        ] {
+            let expected = [work, notice, all].map(Duration::from_millis);
+            assert_eq!(<[_; 3]>::from(held_back(Duration::from_secs(seconds))), expected);
+        }
     }
 
     #[test]
-    fn what_is_held_back_shrinks_with_the_deadline_and_never_to_nothing() {
+    fn reserve_shrinks_with_the_deadline_and_never_to_nothing() {
         let mut last = Duration::MAX;
         for millis in [60_000, 10_000, 3_000, 1_500, 1_000] {
             let (work, notice, all) = held_back(Duration::from_millis(millis));
@@ -77,11 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_has_passed_or_lies_hours_away_does_not_stop_the_switch() {
+    fn past_or_distant_deadline_does_not_stop_the_switch() {
         let now = Instant::now();
         let passed = Budget::new(now + Duration::from_secs(60), now);
         assert!(passed.work_until > now + Duration::from_secs(60));
         let (_, _, all) = held_back(Duration::from_secs(36_000));
         assert!(all < LONGEST);
+    }
+
+    #[test]
+    fn last_try_leaves_a_call_its_time() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(last_try(now, now + 100 * second), now + 97 * second);
+        assert_eq!(last_try(now, now + 8 * second), now + 7 * second);
+        assert_eq!(last_try(now + second, now), now);
     }
 }

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_listed_with_commas_and_spaces_and_dry_run_is_off_unless_said() {
+    fn allow_list_has_commas_and_dry_run_is_off_by_default() {
         let config = config(&[]).unwrap();
         let ids = ["cks-1", "cks-2"].map(|id| id.parse().unwrap());
         assert_eq!(config.allowed, AllowList::These(BTreeSet::from(ids)));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_entry_of_the_allow_list_is_told() {
+    fn each_bad_entry_of_the_allow_list_is_reported() {
         let message = config(&[("ALLOWED_KEY_STORE_IDS", Some("cks 1,cks-2,,*"))])
             .unwrap_err()
             .to_string();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_variable_held_is_told_whole() {
+    fn value_of_a_faulty_variable_is_reported_whole() {
         let arn = format!("arn:aws:sqs:us-east-1:123456789012:{}", "n".repeat(256));
         let message = config(&[("TOPIC_ARN", Some(&arn))]).unwrap_err().to_string();
         assert!(message.contains(&format!("\"{arn}\"")), "{message}");
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_in_one_message_with_what_was_found_and_what_is_expected() {
+    fn all_faults_are_reported_in_one_message() {
         let message = config(&[
             ("ALLOWED_KEY_STORE_IDS", None),
             ("TOPIC_ARN", Some("notices")),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allow_list_that_names_nothing_or_holds_a_bad_entry_is_a_fault() {
+    fn empty_or_bad_allow_list_is_a_fault() {
         for bad in [
             "",
             " ",

@@ -4,129 +4,31 @@
 //! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the act is never
 //! taken for success either: a state that was read back is.
 
-use std::time::Duration;
-
 use aws_sdk_kms::Client;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    aws::{ATTEMPT_TIMEOUT, CallError, Cause},
-    budget::share,
+    aws::{
+        CallError, Cause, ConnectionState, KeyStore,
+        kms::{self, Answer},
+        retry::{Backoff, persist},
+    },
+    budget::{ACT_LIMIT, ATTEMPT_LIMIT, FIRST_LOOK_LIMIT, READS, REQUESTS, SECOND_READ_AFTER, last_try, share},
     guard::Target,
-    kms::{self, Answer, ConnectionState, KeyStore},
-    retry::{Backoff, Pauses, last_try, persist},
+    run::Progress,
 };
 
-/// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account
-/// and Region, the console's and Terraform's included
-/// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an
-/// external key store takes about five minutes to disconnect. With these, ten key stores at once, which is
-/// the account's quota, ask at most twice a second after the first ten seconds and leave the rest to people.
-pub const READS: Pauses = Pauses {
-    shortest: Duration::from_millis(250),
-    longest: Duration::from_secs(10),
-};
-
-/// The pauses between requests to disconnect that KMS does not answer.
-const ASKS: Pauses = Pauses {
-    shortest: Duration::from_millis(100),
-    longest: Duration::from_secs(5),
-};
-
-/// How long the first look may be tried for, if KMS does not answer, before somebody is told that it is not
-/// verified yet.
-const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
-
-/// With every third request the state is read, where one without an answer may have been carried out.
-const ASKS_BEFORE_A_LOOK: u32 = 3;
-
-/// For how long KMS is asked again and again while it gives no answer. After that somebody should
-/// know; Lambda tries an asynchronous event again.
-const ACT_LIMIT: Duration = Duration::from_secs(120);
+/// With every third request that got no answer the state is read, because one of them may have been carried out.
+const REQUESTS_BEFORE_A_LOOK: u32 = 3;
 
 /// How many reads in a row must contradict before it counts: one or two may be stale, because KMS
 /// is eventually consistent
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>).
 const READS_IN_A_ROW: u32 = 3;
 
-/// How long after the first read the second one comes that confirms an earlier disconnect. KMS is eventually
-/// consistent, and right after a connect both its rejection and one read can be stale.
-const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
-
-/// What one run has done and seen so far. It outlives the run, so that a run which breaks off can
-/// still be reported.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// How often KMS was asked to disconnect.
-    pub disconnect_calls: u32,
-    /// How many of these requests may have been carried out although no answer says so.
-    pub unanswered: u32,
-    /// How often the state was asked for.
-    pub describe_calls: u32,
-    /// When KMS had accepted a request, or `DISCONNECTING` or `DISCONNECTED` was read after one.
-    pub accepted: Option<Instant>,
-    /// When `DISCONNECTED` had been read.
-    pub verified: Option<Instant>,
-    /// The key store as it was last read.
-    pub key_store: Option<KeyStore>,
-    /// What the self-check of a dry run found.
-    pub findings: Vec<String>,
-    /// How many notices could not be sent.
-    pub notices_failed: u32,
-    /// True if an alarm that would act is muted.
-    pub is_muted: bool,
-}
-
-impl Progress {
-    /// Reads the key store until KMS answers, for a dry run.
-    ///
-    /// # Errors
-    /// [`CallError`] if it could not be read.
-    pub async fn read_for_certain(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<(), CallError> {
-        persist(READS, until, async || self.read(kms, target, until).await.map(|_| ())).await
-    }
-
-    /// Reads the key store once and remembers what it says.
-    ///
-    /// # Errors
-    /// [`CallError`] if it could not be read.
-    async fn read(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<&KeyStore, CallError> {
-        self.describe_calls += 1;
-        let read = kms::read(kms, target.id(), until).await?;
-        Ok(self.key_store.insert(read))
-    }
-
-    async fn ask(&mut self, kms: &Client, target: &Target, until: Instant) -> Result<Answer, CallError> {
-        self.disconnect_calls += 1;
-        // Until it is answered, so that a run which breaks off here does not say that nothing was done.
-        self.unanswered += 1;
-        let answer = kms::disconnect(kms, target.id(), until).await;
-        match &answer {
-            Err(error) if error.may_have_been_carried_out() => {}
-            Ok(_) | Err(_) => self.unanswered -= 1,
-        }
-        if let Ok(Answer::Accepted) = answer {
-            self.accepted.get_or_insert_with(Instant::now);
-        }
-        answer
-    }
-
-    /// True if the state last read is `DISCONNECTING` or `DISCONNECTED`.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        self.key_store.as_ref().is_some_and(|store| match store.state {
-            ConnectionState::Disconnecting | ConnectionState::Disconnected => true,
-            ConnectionState::Connected
-            | ConnectionState::Connecting
-            | ConnectionState::Failed
-            | ConnectionState::Unknown(_) => false,
-        })
-    }
-}
-
 /// How a run ended.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     /// `DISCONNECTED` was read.
     Disconnected {
         /// Already before this run: KMS rejected the request, and two reads found `DISCONNECTED`.
@@ -138,27 +40,27 @@ pub enum End {
     Failed(CallError),
 }
 
-/// One run against one key store.
-pub struct Run<'a> {
+/// One procedure against one key store.
+pub(crate) struct Procedure<'a> {
     /// The KMS client of the function's Region.
-    pub kms: &'a Client,
+    pub(crate) kms: &'a Client,
     /// The key store, cleared by the guard.
-    pub target: &'a Target,
+    pub(crate) target: &'a Target,
     /// When the work must be done.
-    pub until: Instant,
+    pub(crate) until: Instant,
 }
 
-impl Run<'_> {
+impl Procedure<'_> {
     /// Disconnects the key store and verifies it. `not_yet` is called once, if the first look does
     /// not find it `DISCONNECTED`.
-    pub async fn disconnect(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&mut Progress)) -> End {
+    pub(crate) async fn run(self, progress: &mut Progress, not_yet: impl AsyncFnOnce(&mut Progress)) -> End {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
             Err(error) => {
                 // With a request that was not answered, the state has just been read.
                 if error.is_rejection() && progress.unanswered == 0 {
                     // So that the report can say whether the keys work. What this read finds changes nothing else.
-                    let _ = self.answer_of_state(progress).await;
+                    let _ = self.state_as_answer(progress).await;
                 }
                 return End::Failed(error);
             }
@@ -167,21 +69,13 @@ impl Run<'_> {
             only_disconnected: answer == Answer::InvalidState && progress.unanswered == 0,
             ..Seen::default()
         };
-        let mut look = self.first_look(progress, &mut seen).await;
-        if let Look::OnceMore = look {
-            sleep_until((Instant::now() + SECOND_READ_AFTER).min(self.until)).await;
-            look = self.look(progress, &mut seen).await;
-        }
-        match look {
+        match self.first_look(progress, &mut seen).await {
             Look::Ended(end) => end,
-            // The second read failed: it is repeated, and nobody is told early of a store that is disconnected.
-            Look::NotYet(error) if seen.only_disconnected && seen.disconnected_at.is_some() => {
-                self.verify(progress, seen, error).await
-            }
-            Look::OnceMore => self.verify(progress, seen, None).await,
+            // Nobody is told early of a store that is disconnected, and only not yet confirmed.
+            Look::OnceMore => self.verify(progress, seen, None, not_yet).await,
             Look::NotYet(error) => {
                 not_yet(progress).await;
-                self.verify(progress, seen, error).await
+                self.verify(progress, seen, error, async |_: &mut Progress| {}).await
             }
         }
     }
@@ -190,34 +84,34 @@ impl Run<'_> {
     /// last request is sent just before the limit, however long the pauses are by then.
     async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
-        let last_ask = last_try(Instant::now(), act_until);
-        let mut backoff = Backoff::new(ASKS);
+        let last_request = last_try(Instant::now(), act_until);
+        let mut backoff = Backoff::new(REQUESTS);
         loop {
-            let error = match progress.ask(self.kms, self.target, act_until).await {
+            let error = match self.request(progress, act_until).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if !error.may_pass() && progress.unanswered == 0 => return Err(error),
                 Err(error) => error,
             };
-            let is_last = !error.may_pass() || Instant::now() >= last_ask;
-            let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(ASKS_BEFORE_A_LOOK);
+            let is_last = !error.may_pass() || Instant::now() >= last_request;
+            let is_due = progress.unanswered > 0 && progress.disconnect_calls.is_multiple_of(REQUESTS_BEFORE_A_LOOK);
             if (is_last || is_due)
-                && let Some(answer) = self.answer_of_state(progress).await
+                && let Some(answer) = self.state_as_answer(progress).await
             {
-                progress.accepted.get_or_insert_with(Instant::now);
+                progress.under_way.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
             // The look may have taken the time that was left.
-            if is_last || Instant::now() > last_ask {
+            if is_last || Instant::now() > last_request {
                 return Err(error);
             }
-            sleep_until((Instant::now() + backoff.pause()).min(last_ask)).await;
+            sleep_until((Instant::now() + backoff.pause()).min(last_request)).await;
         }
     }
 
     /// What the state says of a request that was not answered, by a read that may not take long.
-    async fn answer_of_state(&self, progress: &mut Progress) -> Option<Answer> {
-        let until = share(Instant::now(), self.until, (1, 1), ATTEMPT_TIMEOUT);
-        match progress.read(self.kms, self.target, until).await.ok()?.state {
+    async fn state_as_answer(&self, progress: &mut Progress) -> Option<Answer> {
+        let until = share(Instant::now(), self.until, (1, 1), ATTEMPT_LIMIT);
+        match self.read(progress, until).await.ok()?.state {
             ConnectionState::Disconnecting => Some(Answer::Accepted),
             ConnectionState::Disconnected => Some(Answer::InvalidState),
             ConnectionState::Connected
@@ -242,74 +136,152 @@ impl Run<'_> {
     }
 
     /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
-    /// comes just before that, however long the pauses are by then. `last_error` is that of the look before.
-    async fn verify(&self, progress: &mut Progress, mut seen: Seen, mut last_error: Option<CallError>) -> End {
+    /// comes just before that, however long the pauses are by then. `last_error` is that of the look before. `not_yet`
+    /// is called once, if a second look does not confirm the first.
+    async fn verify(
+        &self,
+        progress: &mut Progress,
+        mut seen: Seen,
+        mut last_error: Option<CallError>,
+        not_yet: impl AsyncFnOnce(&mut Progress),
+    ) -> End {
         let last_look = last_try(Instant::now(), self.until);
         let mut backoff = Backoff::new(READS);
-        while Instant::now() < last_look {
-            let mut next = Instant::now() + backoff.pause();
-            if let Some(first) = seen.disconnected_at {
-                next = next.max(first + SECOND_READ_AFTER);
+        let mut not_yet = Some(not_yet);
+        loop {
+            let now = Instant::now();
+            let next = match seen.second_read_at() {
+                Some(second) => second.max(now),
+                None if now < last_look => (now + backoff.pause()).min(last_look),
+                None => return End::NotVerified(last_error),
+            };
+            if next >= self.until {
+                return End::NotVerified(last_error);
             }
-            sleep_until(next.min(last_look)).await;
+            sleep_until(next).await;
             match self.look(progress, &mut seen).await {
                 Look::Ended(end) => return end,
                 Look::OnceMore => last_error = None,
-                Look::NotYet(error) => last_error = error,
+                Look::NotYet(error) => {
+                    last_error = error;
+                    // A second read that failed is repeated with the pauses of all others.
+                    if seen.second_read_at().is_some() {
+                        seen.confirm_at = Instant::now() + backoff.pause();
+                    } else if let Some(not_yet) = not_yet.take() {
+                        not_yet(progress).await;
+                    }
+                }
             }
         }
-        End::NotVerified(last_error)
     }
 
     /// Reads the state once, and asks KMS again if the state contradicts its answer.
     async fn look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
-        let state = match progress.read(self.kms, self.target, self.until).await {
+        let state = match self.read(progress, self.until).await {
             Ok(key_store) => key_store.state.clone(),
             Err(error) => return unread(error),
         };
+        let now = Instant::now();
         match state {
             ConnectionState::Disconnected => {
-                if seen.wants_another(Instant::now()) {
+                // KMS accepted a request, or perhaps carried one out: one read confirms it. Otherwise KMS's rejection
+                // and one read may both be stale.
+                let is_ours = progress.is_accepted || progress.unanswered > 0 || seen.was_disconnecting;
+                if !is_ours && seen.is_first_disconnected(now) {
                     return Look::OnceMore;
                 }
-                progress.accepted.get_or_insert_with(Instant::now);
-                progress.verified = Some(Instant::now());
+                progress.under_way.get_or_insert(now);
+                progress.verified = Some(now);
                 Look::Ended(End::Disconnected {
                     already: seen.only_disconnected,
                 })
             }
             ConnectionState::Disconnecting => {
-                progress.accepted.get_or_insert_with(Instant::now);
-                *seen = Seen::default();
+                progress.under_way.get_or_insert(now);
+                *seen = Seen {
+                    was_disconnecting: true,
+                    ..Seen::default()
+                };
                 Look::NotYet(None)
             }
             ConnectionState::Unknown(_) => {
-                *seen = Seen::default();
+                *seen = seen.contradicted(0);
                 Look::NotYet(None)
             }
             ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed => {
-                if seen.contradicted + 1 < READS_IN_A_ROW {
-                    *seen = Seen {
-                        contradicted: seen.contradicted + 1,
-                        ..Seen::default()
-                    };
+                let contradictions = seen.contradictions + 1;
+                if contradictions < READS_IN_A_ROW {
+                    *seen = seen.contradicted(contradictions);
                     return Look::NotYet(None);
                 }
+                // What was disconnecting before is connected again.
                 *seen = Seen::default();
-                self.ask_again(progress).await
+                self.request_again(progress).await
             }
         }
     }
 
-    async fn ask_again(&self, progress: &mut Progress) -> Look {
-        match progress.ask(self.kms, self.target, self.until).await {
+    async fn request_again(&self, progress: &mut Progress) -> Look {
+        match self.request(progress, self.until).await {
             Ok(Answer::Accepted | Answer::InvalidState) => Look::NotYet(None),
             Err(error) if error.may_pass() => Look::NotYet(Some(error)),
             // What was accepted before is not undone by a later rejection.
-            Err(error) if progress.accepted.is_some() => Look::Ended(End::NotVerified(Some(error))),
+            Err(error) if progress.is_accepted => Look::Ended(End::NotVerified(Some(error))),
             Err(error) => Look::Ended(End::Failed(error)),
         }
     }
+}
+
+impl Procedure<'_> {
+    /// Makes one request, and notes what became of it.
+    async fn request(&self, progress: &mut Progress, until: Instant) -> Result<Answer, CallError> {
+        progress.disconnect_calls += 1;
+        // Until it is answered, so that a run which breaks off here does not say that nothing was done.
+        progress.unanswered += 1;
+        let answer = kms::disconnect(self.kms, self.target.id(), until).await;
+        match &answer {
+            Err(error) if error.may_have_been_carried_out() => {}
+            Ok(_) | Err(_) => progress.unanswered -= 1,
+        }
+        if let Ok(Answer::Accepted) = answer {
+            progress.is_accepted = true;
+            progress.under_way.get_or_insert_with(Instant::now);
+        }
+        answer
+    }
+
+    /// Reads the key store once.
+    async fn read<'p>(&self, progress: &'p mut Progress, until: Instant) -> Result<&'p KeyStore, CallError> {
+        read(self.kms, self.target, progress, until).await
+    }
+}
+
+/// Reads the key store until KMS answers, for a dry run.
+///
+/// # Errors
+/// [`CallError`] if it could not be read.
+pub(crate) async fn read_until_answered(
+    kms: &Client,
+    target: &Target,
+    progress: &mut Progress,
+    until: Instant,
+) -> Result<(), CallError> {
+    persist(READS, until, async || {
+        read(kms, target, progress, until).await.map(|_| ())
+    })
+    .await
+}
+
+/// Reads the key store once, and notes what it says.
+async fn read<'p>(
+    kms: &Client,
+    target: &Target,
+    progress: &'p mut Progress,
+    until: Instant,
+) -> Result<&'p KeyStore, CallError> {
+    progress.describe_calls += 1;
+    let read = kms::read(kms, target.id(), until).await?;
+    Ok(progress.key_store.insert(read))
 }
 
 /// What one look found.
@@ -321,26 +293,57 @@ enum Look {
 }
 
 /// What the looks have seen so far.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 struct Seen {
     /// KMS rejected the first request, and no state but `DISCONNECTED` was read since.
     only_disconnected: bool,
-    /// When `DISCONNECTED` was first read, if only that was.
-    disconnected_at: Option<Instant>,
+    /// `DISCONNECTING` was read, and no state that contradicts it since.
+    was_disconnecting: bool,
+    /// True if the last state read is `DISCONNECTED`, and must be read once more.
+    wants_another: bool,
+    /// When it is read once more, if it must be.
+    confirm_at: Instant,
     /// Reads in a row that found the store connected, connecting or failed.
-    contradicted: u32,
+    contradictions: u32,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            only_disconnected: false,
+            was_disconnecting: false,
+            wants_another: false,
+            confirm_at: Instant::now(),
+            contradictions: 0,
+        }
+    }
 }
 
 impl Seen {
-    /// True if `DISCONNECTED` must be read once more. Notes the first such read.
-    fn wants_another(&mut self, now: Instant) -> bool {
-        match self.disconnected_at {
-            _ if !self.only_disconnected => false,
-            Some(first) => now < first + SECOND_READ_AFTER,
-            None => {
-                self.disconnected_at = Some(now);
-                true
-            }
+    /// Notes a read of `DISCONNECTED`. True for the first of two.
+    fn is_first_disconnected(&mut self, now: Instant) -> bool {
+        if self.wants_another && now >= self.confirm_at {
+            return false;
+        }
+        if !self.wants_another {
+            self.confirm_at = now + SECOND_READ_AFTER;
+        }
+        self.wants_another = true;
+        self.contradictions = 0;
+        true
+    }
+
+    /// When `DISCONNECTED` must be read once more, if it must be.
+    fn second_read_at(&self) -> Option<Instant> {
+        self.wants_another.then_some(self.confirm_at)
+    }
+
+    /// The same after a read that does not fit, with so many in a row.
+    fn contradicted(self, contradictions: u32) -> Self {
+        Self {
+            was_disconnecting: self.was_disconnecting,
+            contradictions,
+            ..Self::default()
         }
     }
 }

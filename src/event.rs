@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ids::{KeyStoreId, Place},
+    ids::{AccountRegion, KeyStoreId},
     json,
 };
 use draft::{Draft, Fault};
@@ -200,7 +200,7 @@ pub struct InvalidEvent {
 /// Reads the payload of one invocation. `own` is the function's account and Region: an event from another place is
 /// refused, because KMS would look the ID up in its own.
 #[must_use]
-pub fn read(payload: &Payload, own: &Place) -> Event {
+pub fn read(payload: &Payload, own: &AccountRegion) -> Event {
     match payload {
         Payload::TooLarge {
             bytes,
@@ -213,7 +213,7 @@ pub fn read(payload: &Payload, own: &Place) -> Event {
     }
 }
 
-fn read_text(payload: &str, own: &Place) -> Event {
+fn read_text(payload: &str, own: &AccountRegion) -> Event {
     let not_read = |wrong: &str| unrecognised("an event", wrong, dry_run::is_asked_for_in_text(payload));
     let object = match parse(payload) {
         Ok(Value::Object(object)) => object,
@@ -221,18 +221,18 @@ fn read_text(payload: &str, own: &Place) -> Event {
         Err(wrong) => return not_read(&wrong),
     };
     let message = sns::message(&object);
-    let asks_for_dry_run = dry_run::is_asked_for_in(&object) || message.asks_for_dry_run();
+    let asks_for_dry_run = dry_run::is_asked_for_in(&object);
     let context = Context {
         own,
         example: example(asks_for_dry_run),
     };
     let ids = fields::key_store_ids(&object, message.object());
     let draft = if object.contains_key("Records") {
-        sns::read(&object, &message, &ids, &context)
+        sns::read(&object, &message, &context)
     } else if alarm::is_action(&object) {
-        alarm::from_action(&object, &ids, &context)
+        alarm::from_action(&object, &context)
     } else if eventbridge::is_envelope(&object) {
-        eventbridge::read(&object, &ids, &context)
+        eventbridge::read(&object, &context)
     } else {
         direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload", &context)
     };
@@ -253,7 +253,7 @@ fn parse(text: &str) -> Result<Value, String> {
 /// What the readers need beside the event.
 struct Context<'a> {
     /// The function's own account and Region.
-    own: &'a Place,
+    own: &'a AccountRegion,
     /// A payload to show as an example: a dry run for whoever asked for one.
     example: &'static str,
 }

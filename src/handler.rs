@@ -1,57 +1,23 @@
 //! One invocation: the whole path, from the payload to the result.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration, time::SystemTime};
-
-use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tracing::{debug, error, warn};
+use tracing::warn;
 
 use crate::{
-    App,
-    aws::{CallError, Operation},
-    budget::{Budget, share},
-    disconnect::{End, Progress, Run},
+    app::App,
+    budget::{Budget, DRY_RUN_CHECK_LIMIT, EARLY_NOTICE_LEAST, EARLY_NOTICE_LIMIT, NOTICE_LIMIT, share},
+    disconnect::{End, Procedure, read_until_answered},
     error::{Error, ErrorType},
-    event::{self, Ignored, Payload, Request},
+    event::{self, Event, Ignored, Request},
     guard::Target,
-    ids::{Place, TopicArn},
-    logging,
-    metrics::Metrics,
-    notice,
+    ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome},
-    report::{Origin, Report, Stage},
+    panic::caught,
+    publish::publish,
+    report::{Metrics, Report, Stage, log_metrics, log_summary},
+    run::{Invocation, Origin, Progress},
     self_check::{Tries, self_check},
-    text,
 };
-
-/// How long the notice may be tried for. What was done is in the log by then, a person who invoked the function
-/// waits for its answer, and Lambda's retries of an event publish again.
-const NOTICE_LIMIT: Duration = Duration::from_secs(30);
-
-/// How long the early notice may hold up the verification.
-const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
-
-/// With less time than this, the early notice is left out: SNS might publish it, and the log would say that it could not
-/// be sent.
-const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
-
-/// How long the self-check of a dry run may take.
-const SELF_CHECK_LIMIT: Duration = Duration::from_secs(10);
-
-/// One invocation, as Lambda delivered it.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    /// The event.
-    pub payload: Payload,
-    /// Lambda's request ID.
-    pub request_id: String,
-    /// The function's own ARN, which says whose account this is.
-    pub function_arn: String,
-    /// When it started, by the wall clock.
-    pub started_at: SystemTime,
-    /// When Lambda ends it.
-    pub deadline: Instant,
-}
 
 /// Handles one invocation. Every path through here ends in a log line, at the level of its outcome, and but for
 /// `IGNORED` in a notice.
@@ -61,54 +27,67 @@ pub struct Invocation {
 pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> {
     let started = Instant::now();
     let budget = Budget::new(started, invocation.deadline);
-    let own = Place {
-        region: Some(app.config.region.clone()),
-        ..Place::of_arn(&invocation.function_arn)
-    };
-    let mut origin = Origin::new(&app.config, &invocation, started);
     let mut progress = Progress::default();
-    let run = decide(app, &invocation.payload, &own, budget, &mut origin, &mut progress);
-    let outcome = match caught(run).await {
-        Ok(outcome) => outcome,
-        Err(panic) => Outcome::Failed(Failure::Panic(panic)),
-    };
+    let (origin, outcome) = run(app, &invocation, started, budget, &mut progress).await;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
-    logging::summary(&report);
+    log_summary(&report);
     let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_told(&report);
     let notice = if outcome.is_published() && !is_repeated {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
-        send(app, &report, until, &mut progress).await
+        let published = publish(&app.sns, &app.config.topic, &report, until, &mut progress).await;
+        published.inspect(|()| app.refusals.note(&report))
     } else {
         Ok(())
     };
-    logging::metrics(&Metrics::of_run(&report, &origin, &progress, &app.config.allowed));
+    log_metrics(&Metrics::of_run(&report, &origin, &progress, &app.config.allowed));
     if let Some(error_type) = outcome.error_type() {
         return Err(Error {
             error_type,
             message: report.message,
         });
     }
-    notice.map(|()| report.clone()).map_err(|error| Error {
-        error_type: ErrorType::NotificationFailed,
-        message: format!(
-            "the notice could not be sent ({error}; {}). This is its report: {}",
-            error.advice(),
-            report.to_json()
-        ),
-    })
+    match notice {
+        Ok(()) => Ok(report),
+        Err(error) => Err(Error {
+            error_type: ErrorType::NotificationFailed,
+            message: format!(
+                "the notice could not be sent ({error}; {}). This is its report: {}",
+                error.advice(),
+                report.to_json()
+            ),
+        }),
+    }
 }
 
-/// Event → request → guard, and then the run or the dry run.
-async fn decide(
+/// Reads the event and carries it out. A panic in either is an outcome like any other.
+async fn run(
     app: &App,
-    payload: &Payload,
-    own: &Place,
+    invocation: &Invocation,
+    started: Instant,
     budget: Budget,
-    origin: &mut Origin,
     progress: &mut Progress,
-) -> Outcome {
-    let event = event::read(payload, own);
-    origin.tell(&event);
+) -> (Origin, Outcome) {
+    let own = AccountRegion {
+        region: Some(app.config.region.clone()),
+        ..AccountRegion::of_arn(&invocation.function_arn)
+    };
+    let (region, request_id) = (app.config.region.clone(), invocation.request_id.clone());
+    match caught(async { event::read(&invocation.payload, &own) }).await {
+        Ok(event) => {
+            let origin = Origin::of_event(&event, app.config.dry_run, &region, invocation, started);
+            let outcome = caught(carry_out(app, event, budget, &origin, progress)).await;
+            let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(Failure::Panic(panic)));
+            (origin, outcome)
+        }
+        Err(panic) => (
+            Origin::without_event(Some(region), Some(request_id), invocation.started_at, started),
+            Outcome::Failed(Failure::Panic(panic)),
+        ),
+    }
+}
+
+/// Request → guard, and then the run or the dry run.
+async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
     let target = match event.request {
         Request::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
         Request::Ignore { ignored, .. } => return ignore(ignored, origin, progress),
@@ -116,8 +95,8 @@ async fn decide(
     };
     match target {
         Err(not_allowed) => Outcome::Refused(not_allowed.into()),
-        Ok(target) if origin.dry_run => look(app, &target, budget, progress).await,
-        Ok(target) => act(app, &target, budget, origin, progress).await,
+        Ok(target) if origin.dry_run => dry_run(app, &target, budget, progress).await,
+        Ok(target) => disconnect(app, &target, budget, origin, progress).await,
     }
 }
 
@@ -127,7 +106,6 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
         progress.is_muted = true;
         warn!(
             requestId = origin.request_id,
-            trigger.name = origin.trigger.name.as_deref().map(text::words),
             "An alarm in ALARM was not acted on, and no other event comes when that ends: {why}."
         );
     }
@@ -135,24 +113,23 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
 }
 
 /// The dry run: reads the state, and runs the self-check.
-async fn look(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
-    let check_until = share(Instant::now(), budget.work_until, (1, 1), SELF_CHECK_LIMIT);
+async fn dry_run(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
+    let check_until = share(Instant::now(), budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
     let (read, findings) = tokio::join!(
-        progress.read_for_certain(&app.kms, target, budget.work_until),
+        read_until_answered(&app.kms, target, progress, budget.work_until),
         self_check(app, check_until, Tries::UntilAnswered)
     );
-    progress.findings = findings.into_iter().map(|finding| finding.told).collect();
+    let has_findings = !findings.is_empty();
+    progress.findings = Some(findings.into_iter().map(|finding| finding.text).collect());
     match read {
-        Ok(()) => Outcome::DryRun {
-            has_findings: !progress.findings.is_empty(),
-        },
+        Ok(()) => Outcome::DryRun { has_findings },
         Err(error) => Outcome::Failed(error.into()),
     }
 }
 
-/// The run: disconnects and verifies, and says so early if that takes its time.
-async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
-    let run = Run {
+/// The run: disconnects and verifies, and reports early if that takes its time.
+async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
+    let procedure = Procedure {
         kms: &app.kms,
         target,
         until: budget.work_until,
@@ -162,13 +139,12 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
         // Not a second summary: an invocation has one, at its end.
         warn!(requestId = origin.request_id, "{}", early.message);
         let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
-        if until.saturating_duration_since(Instant::now()) < EARLY_NOTICE_LEAST {
-            return;
+        if until.saturating_duration_since(Instant::now()) >= EARLY_NOTICE_LEAST {
+            // A failure is in the log; the final notice comes all the same.
+            let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
         }
-        // A failure is in the log; the final notice comes all the same.
-        let _ = send(app, &early, until, progress).await;
     };
-    match run.disconnect(progress, not_yet).await {
+    match procedure.run(progress, not_yet).await {
         End::Disconnected { already: false } => Outcome::Disconnected,
         End::Disconnected { already: true } => Outcome::AlreadyDisconnected,
         End::NotVerified(error) => Outcome::NotVerified(NotVerified {
@@ -177,65 +153,4 @@ async fn act(app: &App, target: &Target, budget: Budget, origin: &Origin, progre
         }),
         End::Failed(error) => Outcome::Failed(error.into()),
     }
-}
-
-/// Publishes a notice, and logs how that went: what was done has been logged, and is still returned.
-async fn send(app: &App, report: &Report, until: Instant, progress: &mut Progress) -> Result<(), CallError> {
-    let request_id = report.request_id.as_deref();
-    match publish(&app.sns, &app.config.topic, report, until, progress).await {
-        Ok(message_id) => {
-            debug!(
-                requestId = request_id,
-                messageId = message_id,
-                "The notice is published."
-            );
-            app.refusals.note(report);
-            Ok(())
-        }
-        Err(error) => {
-            error!(
-                requestId = request_id,
-                error.code = error.code,
-                error.awsRequestId = error.aws_request_id,
-                error.advice = error.advice(),
-                "The notice of {} could not be sent: {error}",
-                report.outcome.as_str()
-            );
-            Err(error)
-        }
-    }
-}
-
-/// Publishes a notice and counts one that failed. A panic in it is a failed notice too.
-pub(crate) async fn publish(
-    sns: &aws_sdk_sns::Client,
-    topic: &TopicArn,
-    report: &Report,
-    until: Instant,
-    progress: &mut Progress,
-) -> Result<String, CallError> {
-    let published = caught(notice::publish(sns, topic, report, until)).await;
-    let published = published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)));
-    if published.is_err() {
-        progress.notices_failed += 1;
-    }
-    published
-}
-
-/// Runs a future to its end or to its panic, whose message it returns.
-pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    // Unwind safe: what the future shares with us are counters and the last state read, each of
-    // them whole at any await point.
-    AssertUnwindSafe(future)
-        .catch_unwind()
-        .await
-        .map_err(|panic| text::cut(panic_message(panic.as_ref()), 1024))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }

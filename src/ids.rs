@@ -126,14 +126,14 @@ pub struct InvalidTopicArn;
 ///
 /// Either is absent where the source does not say it, and then it is not compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct AccountRegion {
     /// The twelve digits of the account.
     pub account: Option<String>,
     /// The Region's code, such as `us-east-1`.
     pub region: Option<String>,
 }
 
-impl Place {
+impl AccountRegion {
     /// Takes the place out of any ARN; fields that the ARN leaves empty stay absent.
     #[must_use]
     pub fn of_arn(arn: &str) -> Self {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_topic_arn_is_refused() {
+    fn text_that_is_not_a_topic_arn_is_refused() {
         for bad in [
             "",
             "notices",
@@ -233,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_read_from_any_arn_and_absent_where_the_arn_is_silent() {
-        let alarm = Place::of_arn("arn:aws:cloudwatch:us-east-1:123456789012:alarm:A:B");
+    fn account_and_region_are_read_from_any_arn() {
+        let alarm = AccountRegion::of_arn("arn:aws:cloudwatch:us-east-1:123456789012:alarm:A:B");
         assert_eq!(alarm.region.as_deref(), Some("us-east-1"));
         assert_eq!(alarm.account.as_deref(), Some("123456789012"));
-        assert_eq!(Place::of_arn("arn:aws:s3:::bucket"), Place::default());
-        assert_eq!(Place::of_arn("EXAMPLE"), Place::default());
-        assert_eq!(Place::of_arn(""), Place::default());
+        assert_eq!(AccountRegion::of_arn("arn:aws:s3:::bucket"), AccountRegion::default());
+        assert_eq!(AccountRegion::of_arn("EXAMPLE"), AccountRegion::default());
+        assert_eq!(AccountRegion::of_arn(""), AccountRegion::default());
     }
 
     #[test]
     fn places_differ_only_in_what_both_of_them_say() {
         let place = |account: &str, region: &str| {
             let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            Place {
+            AccountRegion {
                 account: said(account),
                 region: said(region),
             }

@@ -21,7 +21,7 @@ const MOST_VALUES: u32 = 50_000;
 /// # Errors
 /// What is wrong and where: not JSON, an object with the same key twice (at any depth), more than 128 levels of nesting
 /// or more than 50,000 values.
-pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     let left = Cell::new(MOST_VALUES);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Distinct { left: &left }.deserialize(&mut deserializer)?;
@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
 
 /// What kind of JSON value this is, for a message: `an object`, `a string`, `null`.
 #[must_use]
-pub fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_double_key_reads_as_serde_json_reads_it() {
+    fn text_without_a_double_key_reads_as_serde_json_does() {
         let text = r#"{"a":[1,-2,0.5,true,null,"\u0041\n"],"b":{"a":{}},"c":18446744073709551615}"#;
         assert_eq!(parse(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }

@@ -5,50 +5,44 @@
 //! ```text
 //! runtime → handler ─┬→ event       payload → what triggered it, which key store, act or not
 //!                    ├→ guard       the allow-list
-//!                    ├→ disconnect  act, then read back until DISCONNECTED or the budget ends
+//!                    ├→ disconnect  act, then read the state until it is DISCONNECTED or the budget ends
 //!                    ├→ outcome     one value
-//!                    └→ report      the outcome's one wire form: response, log line (logging), notice, metrics
+//!                    └→ report      the outcome's one wire form: response, log line, notice, metrics
 //! ```
 //!
-//! `config` is read once, before it; `self_check` runs in Init and in dry runs; `aws`, `kms`, `retry`, `budget`,
-//! `ids`, `json`, `text`, `message` and `error` are what the steps are written in. No module here reads
-//! the environment or the wall clock: `main` passes both in.
+//! Before it, `init` reads the `config` once and builds the `app`. `self_check` runs in Init and in dry runs. `run` is
+//! the data of one run, and `budget` has every time limit. `aws` makes the calls, and `publish` sends a report. `ids`,
+//! `json`, `text`, `panic`, `log` and `error` are what the steps are written in.
+//!
+//! No module reads the environment or the wall clock by itself: `main` passes both in. The AWS SDK's HTTP client reads
+//! `SSL_CERT_FILE` and the proxy variables, its credential providers read theirs, and the Lambda runtime library reads
+//! the variables that Lambda sets for it.
+//!
+//! The words: an **event** comes in, and is read as a **request** to disconnect, to be ignored or to be refused. The
+//! **guard** clears the key store and gives a **target**. The **procedure** ends in one way, from which the **outcome**
+//! follows. A **report** is the outcome's wire form, and a **notice** is a report that is published. The **early notice**
+//! is a report before the end, and no outcome. A **finding** is what the self-check found.
 
+pub mod app;
 pub mod aws;
 pub mod budget;
 pub mod config;
-pub mod disconnect;
+mod disconnect;
 pub mod error;
 pub mod event;
 pub mod guard;
 pub mod handler;
 pub mod ids;
 pub mod init;
-pub mod json;
-pub mod kms;
-pub mod logging;
-mod message;
-pub mod metrics;
-pub mod notice;
+mod json;
+pub mod log;
 pub mod outcome;
-pub mod refusals;
+mod panic;
+mod publish;
 pub mod report;
-pub mod retry;
+pub mod run;
 pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
-pub mod self_check;
-pub mod text;
-
-/// What every invocation is handled with.
-#[derive(Debug, Clone)]
-pub struct App {
-    /// What the function was deployed with.
-    pub config: config::Config,
-    /// KMS in the function's Region.
-    pub kms: aws_sdk_kms::Client,
-    /// SNS in the topic's Region.
-    pub sns: aws_sdk_sns::Client,
-    /// The refusals that were published: the one thing that an invocation leaves for the next.
-    pub refusals: refusals::Refusals,
-}
+mod self_check;
+mod text;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use disconnect_custom_key_store::{
     init::{init, report_not_handed_over},
-    logging,
+    log,
     runtime::{self, Ended},
 };
 
@@ -22,8 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub(crate) async fn main() -> ExitCode {
     let lookup = |name: &str| std::env::var_os(name);
     let clock = SystemTime::now;
-    let settings = logging::Settings::from_lookup(lookup);
-    let subscriber = logging::subscriber(settings, clock, std::io::stdout);
+    let settings = log::Settings::from_lookup(lookup);
+    let subscriber = log::subscriber(settings, clock, std::io::stdout);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         eprintln!("A log subscriber is set already; this process logs through that one.");
     }

@@ -1,88 +1,55 @@
 //! The report: what one run did and how it ended, in the one form that the response, the notice and
 //! the log line share.
 
+mod log;
+mod message;
+mod metrics;
+pub mod notice;
+mod refusals;
+
 use std::time::SystemTime;
 
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::{
-    aws::CallError,
-    config::Config,
-    disconnect::Progress,
+    aws::{CallError, KeyStoreType},
     error::ErrorType,
-    event::{Event, Request, Trigger, TriggerType},
-    handler::Invocation,
+    event::Trigger,
     ids::KeyStoreId,
-    message::message,
     outcome::{Failure, Name, NotVerified, Outcome, Severity},
+    run::{Origin, Progress},
     text,
 };
+use message::message;
+
+pub(crate) use log::{metrics as log_metrics, summary as log_summary};
+pub(crate) use metrics::Metrics;
+pub use refusals::Refusals;
 
 /// The version and commit that this binary was built from, such as `0.1.0+abc1234`.
 pub const VERSION: &str = env!("VERSION");
 
-/// Where a run comes from and what it is about.
-#[derive(Debug)]
-pub struct Origin {
-    /// What sent the event.
-    pub trigger: Trigger,
-    /// The key store, if the event names exactly one.
-    pub key_store_id: Option<KeyStoreId>,
-    /// Why, in the sender's words.
-    pub reason: Option<String>,
-    /// Who asked, as far as the event says.
-    pub requested_by: Option<String>,
-    /// Whether nothing may be changed.
-    pub dry_run: bool,
-    /// Whether that is so whatever the event says, by `DRY_RUN`.
-    pub is_observing: bool,
-    /// The Region in which KMS is called.
-    pub region: Option<String>,
-    /// Lambda's request ID; absent in Init.
-    pub request_id: Option<String>,
-    /// When the run started, by the wall clock.
-    pub started_at: SystemTime,
-    /// When the run started, for the time that it took.
-    pub started: Instant,
-}
+/// How long each text of a report may be, in characters. A text that is longer is cut here and nowhere else; what is
+/// logged by itself has a limit of its own, below these. What is cut says so, which takes up to 32 characters more.
+mod limit {
+    pub(super) const MESSAGE: usize = 4096;
+    pub(super) const NAME: usize = 512;
+    pub(super) const REASON: usize = 1024;
+    pub(super) const ERROR_CODE: usize = 192;
+    pub(super) const ERROR_MESSAGE: usize = 2048;
+    pub(super) const ADVICE: usize = 1024;
+    pub(super) const FINDING: usize = 640;
+    /// How many findings are listed.
+    pub(super) const FINDINGS: usize = 10;
 
-impl Origin {
-    /// What is known before the event is read.
-    #[must_use]
-    pub fn new(config: &Config, invocation: &Invocation, started: Instant) -> Self {
-        Self {
-            trigger: Trigger::of(TriggerType::Unrecognised),
-            key_store_id: None,
-            reason: None,
-            requested_by: None,
-            dry_run: config.dry_run,
-            is_observing: config.dry_run,
-            region: Some(config.region.clone()),
-            request_id: Some(invocation.request_id.clone()),
-            started_at: invocation.started_at,
-            started,
-        }
-    }
-
-    /// Adds what the event says. It can ask for a dry run, and never for the opposite.
-    pub fn tell(&mut self, event: &Event) {
-        self.trigger = event.trigger.clone();
-        self.reason.clone_from(&event.reason);
-        self.requested_by.clone_from(&event.requested_by);
-        match &event.request {
-            Request::Disconnect { key_store, dry_run } => {
-                self.key_store_id = Some(key_store.clone());
-                self.dry_run |= dry_run;
-            }
-            Request::Ignore { key_store, .. } => self.key_store_id.clone_from(key_store),
-            Request::Refuse { key_store, dry_run, .. } => {
-                self.key_store_id.clone_from(key_store);
-                self.dry_run |= dry_run;
-            }
-        }
-    }
+    /// All texts of the longest report: seven names beside the others.
+    const LONGEST: usize =
+        MESSAGE + 7 * NAME + REASON + 2 * ERROR_CODE + ERROR_MESSAGE + ADVICE + (FINDINGS + 1) * FINDING + 24 * 32;
+    /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and marks take less than 4 KiB.
+    const LARGEST: usize = 12 * LONGEST + 4096;
+    /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
+    const _: () = assert!(LARGEST + 1024 <= 262_144, "the longest report fits into SNS");
 }
 
 /// How far a run has come.
@@ -189,20 +156,21 @@ pub struct ErrorDetail {
 }
 
 impl Report {
-    /// Reports how far a run has come, with what has been done and read by now. Every text has a limit, so that a
-    /// notice is never too long for SNS, which takes 262,144 bytes: together they are below 21,000 characters, and JSON
-    /// takes at most twelve bytes for one. A text that is cut says so.
+    /// Reports how far a run has come, with what has been done and read by now.
     #[must_use]
     pub fn new(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> Self {
         let key_store = progress.key_store.as_ref();
-        let short = |words: &String| text::cut(words, 512);
+        let short = |words: &String| text::cut(words, limit::NAME);
         Self {
-            message: text::cut(&message(origin, progress, stage), 6144),
+            message: text::cut(&message(origin, progress, stage), limit::MESSAGE),
             outcome: stage.name(),
             severity: stage.severity(),
             custom_key_store_id: origin.key_store_id.clone(),
             custom_key_store_name: key_store.and_then(|store| store.name.as_ref()).map(short),
-            custom_key_store_type: key_store.and_then(|store| store.kind.as_ref()).map(short),
+            custom_key_store_type: key_store
+                .and_then(|store| store.kind.as_ref())
+                .map(KeyStoreType::as_str)
+                .map(str::to_owned),
             connection_state: key_store.map(|store| short(&store.state.to_string())),
             dry_run: origin.dry_run,
             is_final: match stage {
@@ -214,7 +182,7 @@ impl Report {
                 name: origin.trigger.name.as_ref().map(short),
                 id: origin.trigger.id.as_ref().map(short),
             },
-            reason: origin.reason.as_ref().map(|words| text::cut(words, 1024)),
+            reason: origin.reason.as_ref().map(|words| text::cut(words, limit::REASON)),
             requested_by: origin.requested_by.as_ref().map(short),
             region: origin.region.as_ref().map(short),
             request_id: origin.request_id.as_ref().map(short),
@@ -226,7 +194,7 @@ impl Report {
                 Stage::Early => None,
                 Stage::Final(outcome) => error_detail(outcome),
             },
-            findings: first(&progress.findings, 10),
+            findings: first(progress.findings.as_deref().unwrap_or_default()),
             version: VERSION,
         }
     }
@@ -247,9 +215,10 @@ fn rfc3339(time: SystemTime) -> String {
 }
 
 /// The first findings, and how many more there are.
-fn first(findings: &[String], limit: usize) -> Vec<String> {
-    let more = findings.len().saturating_sub(limit);
-    let shown = findings.iter().take(limit).map(|finding| text::cut(finding, 640));
+fn first(findings: &[String]) -> Vec<String> {
+    let more = findings.len().saturating_sub(limit::FINDINGS);
+    let shown = findings.iter().take(limit::FINDINGS);
+    let shown = shown.map(|finding| text::cut(finding, limit::FINDING));
     let rest = (more > 0).then(|| format!("… and {more} more findings"));
     shown.chain(rest).collect()
 }
@@ -268,9 +237,9 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         }),
         Outcome::Refused(refusal) => Some(ErrorDetail {
             code: refusal.error_type().as_str().into(),
-            message: text::cut(&refusal.to_string(), 2048),
+            message: text::cut(&refusal.to_string(), limit::ERROR_MESSAGE),
             aws_request_id: None,
-            advice: text::cut(&refusal.advice(), 1024),
+            advice: text::cut(&refusal.advice(), limit::ADVICE),
         }),
         Outcome::NotVerified(NotVerified { error: Some(error), .. }) | Outcome::Failed(Failure::Call(error)) => {
             Some(call_detail(error))
@@ -278,7 +247,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         Outcome::Failed(failure @ (Failure::Panic(_) | Failure::Configuration(_) | Failure::NotHandedOver(_))) => {
             Some(ErrorDetail {
                 code: failure.error_type().as_str().into(),
-                message: text::cut(&failure.to_string(), 2048),
+                message: text::cut(&failure.to_string(), limit::ERROR_MESSAGE),
                 aws_request_id: None,
                 advice: failure.advice(),
             })
@@ -289,9 +258,9 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
 fn call_detail(error: &CallError) -> ErrorDetail {
     // Above the limits of the error itself, so that nothing is cut twice.
     ErrorDetail {
-        code: text::cut(&error.code, 192),
-        message: text::cut(&error.message, 2048),
-        aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, 192)),
+        code: text::cut(&error.code, limit::ERROR_CODE),
+        message: text::cut(&error.message, limit::ERROR_MESSAGE),
+        aws_request_id: error.aws_request_id.as_ref().map(|id| text::cut(id, limit::ERROR_CODE)),
         advice: error.advice(),
     }
 }

@@ -16,16 +16,15 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    App,
+    app::App,
+    budget::ASSUMED,
     error::{Error, ErrorType},
     event::Payload,
-    handler::{Invocation, caught, handle},
+    handler::handle,
+    panic::caught,
     report::Report,
+    run::Invocation,
 };
-
-/// The time that an invocation is taken to have when its deadline lies in the past. Lambda delivers
-/// none such, so then the two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
-const ASSUMED: Duration = Duration::from_secs(10);
 
 /// Why no more invocations can be taken.
 #[derive(Debug)]

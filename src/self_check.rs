@@ -6,20 +6,19 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use crate::{
-    App,
-    aws::{CallError, Operation, call},
-    disconnect::READS,
+    app::App,
+    aws::{CallError, Operation, call, retry::persist},
+    budget::READS,
     guard::AllowList,
-    ids::{KeyStoreId, Place},
-    retry::persist,
+    ids::{AccountRegion, KeyStoreId},
 };
 
 /// KMS's quota of custom key stores is 10 for an account and Region; this many pages hold any.
 const PAGES: usize = 10;
 
-/// How often a call is made that another try may help.
+/// How often a call is made that a retry may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tries {
+pub(crate) enum Tries {
     /// In Init, where an event is waiting, and functions that are started together share KMS's 5 requests a second.
     One,
     /// In a dry run, which is there for the answers.
@@ -28,22 +27,22 @@ pub enum Tries {
 
 /// What the self-check has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// A sentence, with its advice.
-    pub told: String,
+    pub(crate) text: String,
     /// Whether it says only that a call was not answered this time, so that nothing is known to be wrong.
-    pub may_pass: bool,
+    pub(crate) may_pass: bool,
 }
 
 impl Finding {
     /// Something that is known to be wrong.
-    pub(crate) fn certain(told: String) -> Self {
-        Self { told, may_pass: false }
+    pub(crate) fn certain(text: String) -> Self {
+        Self { text, may_pass: false }
     }
 
     fn incomplete(error: &CallError) -> Self {
         Self {
-            told: format!("The self-check is incomplete: {error}. Advice: {}.", error.advice()),
+            text: format!("The self-check is incomplete: {error}. Advice: {}.", error.advice()),
             may_pass: error.may_pass(),
         }
     }
@@ -53,7 +52,7 @@ impl Finding {
 /// the topic exists, has subscribers and does not depend on one of them.
 ///
 /// In Init these calls also open the TLS connections that the first invocation needs.
-pub async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<Finding> {
+pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<Finding> {
     let check = Check { app, until, tries };
     let (key_stores, topic) = tokio::join!(check.key_stores(), check.topic());
     let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![Finding::incomplete(&error)]);
@@ -142,7 +141,7 @@ impl Check<'_> {
     /// in none of those that this function can disconnect. An empty key is none.
     fn may_be_in_a_key_store(&self, key: &str) -> bool {
         let config = &self.app.config;
-        let region = Place::of_arn(key).region;
+        let region = AccountRegion::of_arn(key).region;
         let region = region.as_deref().unwrap_or(config.topic.region());
         !key.is_empty() && !key.contains("alias/aws/") && region == config.region
     }

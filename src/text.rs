@@ -3,13 +3,13 @@
 /// Puts a value in quotes for a message: at most 64 characters, and whatever could break a line,
 /// colour a terminal or turn the writing direction as an escape.
 #[must_use]
-pub fn quote(value: &str) -> String {
+pub(crate) fn quote(value: &str) -> String {
     quote_to(64, value)
 }
 
 /// The same with as many characters as `limit`.
 #[must_use]
-pub fn quote_to(limit: usize, value: &str) -> String {
+pub(crate) fn quote_to(limit: usize, value: &str) -> String {
     let shown: String = value.chars().take(limit).flat_map(char::escape_debug).collect();
     let more = value.chars().count().saturating_sub(limit);
     if more == 0 {
@@ -22,7 +22,7 @@ pub fn quote_to(limit: usize, value: &str) -> String {
 /// Puts somebody's words in quotes for a sentence: at most 200 characters, and nothing in them that could break a line
 /// or turn the writing direction. The quotes are typographic, because JSON escapes the others.
 #[must_use]
-pub fn words(value: &str) -> String {
+pub(crate) fn words(value: &str) -> String {
     const SHOWN: usize = 200;
     let mut shown = String::new();
     for c in value.chars().take(SHOWN) {
@@ -37,7 +37,7 @@ pub fn words(value: &str) -> String {
 
 /// Cuts a text to `limit` characters and says so, for texts whose length others decide.
 #[must_use]
-pub fn cut(value: &str, limit: usize) -> String {
+pub(crate) fn cut(value: &str, limit: usize) -> String {
     match value.chars().count().checked_sub(limit) {
         None | Some(0) => value.to_owned(),
         Some(more) => {
@@ -51,7 +51,7 @@ pub fn cut(value: &str, limit: usize) -> String {
 /// paragraph separators, zero-width characters, tags and marks that turn the writing direction as they are. What is
 /// not ASCII stands in strings alone in a JSON document, so it still says the same.
 #[must_use]
-pub fn visible(text: String) -> String {
+pub(crate) fn visible(text: String) -> String {
     if (text.is_ascii() && !text.contains('\u{7f}')) || !text.chars().any(is_hidden) {
         return text;
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_value_is_at_most_64_characters_and_says_how_many_it_left_out() {
+    fn quoted_value_is_cut_at_64_characters() {
         assert_eq!(quote(&"x".repeat(64)), format!("\"{}\"", "x".repeat(64)));
         assert_eq!(
             quote(&"é".repeat(70)),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_range_of_hidden_characters_is_escaped_to_its_ends_and_nothing_beside_them() {
+    fn hidden_characters_are_escaped_and_no_others() {
         const HIDDEN: &[(u32, u32)] = &[
             (0x7f, 0x9f),
             (0xad, 0xad),

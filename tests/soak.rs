@@ -79,7 +79,7 @@ fn invoke(stage: &Stage, number: usize) {
 }
 
 #[test]
-fn twenty_thousand_invocations_leave_memory_flat_and_no_descriptor_open() {
+fn twenty_thousand_invocations_leak_nothing() {
     let stage = Stage::new();
     stage.started();
     let mut warm = (0, 0);

@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::{
     Context, Ignored, Trigger, TriggerType,
-    draft::{Draft, Fault, Wants, misplaced, two_in_one},
-    fields::{Named, Object, as_text, items, place, place_part, resource, text_at, text_of},
+    draft::{Draft, Fault, Wants},
+    fields::{
+        Named, Object, alarm_ids, alarm_message_ids, as_text, items, place, place_part, resource, text_at, text_of,
+    },
 };
-use crate::{ids::Place, text};
+use crate::{ids::AccountRegion, text};
 
 /// What the three shapes have in common.
 struct Alarm {
@@ -23,19 +25,21 @@ struct Alarm {
     expressions: Vec<String>,
     /// True if one of its metrics is not an expression. A composite alarm has no metrics.
     has_metrics: bool,
+    /// The IDs at the places where an alarm of this shape names key stores.
+    ids: Vec<Value>,
     /// The accounts that its metrics are watched in, if it says so: an alarm may watch another account's.
     accounts: Vec<String>,
 }
 
 /// An alarm through EventBridge: `detail` has it.
-pub(super) fn from_eventbridge(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
+pub(super) fn from_eventbridge(envelope: &Object, context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let detail = envelope.get("detail").unwrap_or(&nothing);
     let arn = resource(envelope).or_else(|| text_of(envelope, "id"));
     let mut alarm = Alarm::of_configuration(detail, arn);
     alarm.is_of_contributor |=
         envelope.get("detail-type").and_then(Value::as_str) == Some("CloudWatch Alarm Contributor State Change");
-    alarm.read(detail, ids, context)
+    alarm.read(detail.as_object(), context)
 }
 
 /// True if CloudWatch invoked the function as an alarm's action.
@@ -44,13 +48,12 @@ pub(super) fn is_action(envelope: &Object) -> bool {
 }
 
 /// An alarm whose action is the function itself: `alarmData` has it.
-pub(super) fn from_action(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
+pub(super) fn from_action(envelope: &Object, context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let data = envelope.get("alarmData").unwrap_or(&nothing);
     Alarm::of_configuration(data, text_of(envelope, "alarmArn"))
-        .read(data, ids, context)
-        .but(two_in_one(envelope))
-        .but(misplaced(envelope, "at the top of the event"))
+        .read(data.as_object(), context)
+        .of_envelope(envelope)
         .only_from(&place(envelope, "accountId", "region"), context.own)
 }
 
@@ -61,7 +64,7 @@ pub(super) fn is_message(message: &Object) -> bool {
 
 /// An alarm through SNS: other names, and dimensions as a list. `Region` is a display name there ("US East (N.
 /// Virginia)"), so the Region is taken from the ARN.
-pub(super) fn from_message(message: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
+pub(super) fn from_message(message: &Object, context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let trigger = message.get("Trigger").unwrap_or(&nothing);
     let metrics = items(trigger, "/Metrics");
@@ -77,6 +80,7 @@ pub(super) fn from_message(message: &Object, ids: &[Value], context: &Context<'_
             .iter()
             .filter_map(|metric| text_at(metric, "/Expression"))
             .collect(),
+        ids: alarm_message_ids(message),
         has_metrics: trigger.get("MetricName").is_some()
             || metrics.iter().any(|metric| metric.get("MetricStat").is_some()),
         accounts: metrics
@@ -84,13 +88,11 @@ pub(super) fn from_message(message: &Object, ids: &[Value], context: &Context<'_
             .filter_map(|metric| place_part(metric.get("AccountId")))
             .collect(),
     };
-    let from = Place {
+    let from = AccountRegion {
         account: place_part(message.get("AWSAccountId")),
         region: None,
     };
-    alarm
-        .read(&Value::Object(message.clone()), ids, context)
-        .only_from(&from, context.own)
+    alarm.read(Some(message), context).only_from(&from, context.own)
 }
 
 impl Alarm {
@@ -109,6 +111,7 @@ impl Alarm {
                 .iter()
                 .filter_map(|metric| text_at(metric, "/expression"))
                 .collect(),
+            ids: alarm_ids(data),
             has_metrics: metrics.iter().any(|metric| metric.get("metricStat").is_some()),
             accounts: metrics
                 .iter()
@@ -117,8 +120,8 @@ impl Alarm {
         }
     }
 
-    /// `holder` is the object that has the alarm, and `ids` are the IDs at all documented places.
-    fn read(&self, holder: &Value, ids: &[Value], context: &Context<'_>) -> Draft {
+    /// `holder` is the object that has the alarm.
+    fn read(&self, holder: Option<&Object>, context: &Context<'_>) -> Draft {
         let trigger = Trigger {
             kind: TriggerType::Alarm,
             name: self.name.clone(),
@@ -129,14 +132,17 @@ impl Alarm {
         } else {
             "a CloudWatch alarm"
         };
-        let of_arn = Place::of_arn(self.arn.as_deref().unwrap_or_default());
-        Draft::new(trigger, taken_for, self.wants(ids, context))
+        let of_arn = AccountRegion::of_arn(self.arn.as_deref().unwrap_or_default());
+        let draft = Draft::new(trigger, taken_for, self.wants(context))
             .because(self.reason.clone())
-            .but(holder.as_object().and_then(|holder| misplaced(holder, "in the alarm")))
-            .only_from(&of_arn, context.own)
+            .only_from(&of_arn, context.own);
+        match holder {
+            Some(holder) => draft.without_persons_fields(holder, "in the alarm"),
+            None => draft,
+        }
     }
 
-    fn wants(&self, ids: &[Value], context: &Context<'_>) -> Wants {
+    fn wants(&self, context: &Context<'_>) -> Wants {
         let nothing = |why: String| Wants::Ignore(Ignored::AsksForNothing(why));
         match self.state.as_deref() {
             Some("ALARM") => {}
@@ -160,11 +166,11 @@ impl Alarm {
                     .into(),
             );
         }
-        self.act(ids, context)
+        self.act(context)
     }
 
-    fn act(&self, ids: &[Value], context: &Context<'_>) -> Wants {
-        let key_store = match Named::of(ids) {
+    fn act(&self, context: &Context<'_>) -> Wants {
+        let key_store = match Named::of(&self.ids) {
             Named::One(key_store) => key_store,
             Named::Faulty(wrong) => {
                 return Wants::Refuse(Fault::new(
@@ -174,12 +180,12 @@ impl Alarm {
             }
             Named::None => return Wants::Refuse(self.names_none(context)),
         };
-        let own = Place {
+        let own = AccountRegion {
             region: None,
             ..context.own.clone()
         };
         let is_strange = |account: &String| {
-            let from = Place {
+            let from = AccountRegion {
                 account: Some(account.clone()),
                 region: None,
             };

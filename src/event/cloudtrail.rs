@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::{
     Context, Ignored, Trigger, TriggerType,
-    draft::{Draft, Fault, Wants, misplaced},
+    draft::{Draft, Fault, Wants},
     fields::{Named, Object, place_part, text_at, text_of},
 };
-use crate::{ids::Place, text};
+use crate::{ids::AccountRegion, text};
 
 /// Reads an event with the detail-type `AWS API Call via CloudTrail`.
 pub(super) fn read(envelope: &Object, source: &str, context: &Context<'_>) -> Draft {
@@ -39,18 +39,20 @@ pub(super) fn read(envelope: &Object, source: &str, context: &Context<'_>) -> Dr
              [\"ConnectCustomKeyStore\"]",
         )),
     };
-    let from = Place {
+    let from = AccountRegion {
         account: place_part(record.get("recipientAccountId")),
         region: place_part(record.get("awsRegion")),
     };
-    let holder = record.as_object();
     let reason =
         (call == "ConnectCustomKeyStore").then(|| format!("ConnectCustomKeyStore was called by {}", caller(record)));
-    Draft::new(trigger, "a CloudTrail record", wants)
+    let draft = Draft::new(trigger, "a CloudTrail record", wants)
         .because(reason)
-        .but(forged(source))
-        .but(holder.and_then(|record| misplaced(record, "in the CloudTrail record")))
-        .only_from(&from, context.own)
+        .forged(forged(source))
+        .only_from(&from, context.own);
+    match record {
+        Value::Object(record) => draft.without_persons_fields(record, "in the CloudTrail record"),
+        _ => draft,
+    }
 }
 
 /// Anybody who may put events on a bus can put one that looks like a record and names a colleague as the caller. Only

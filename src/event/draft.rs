@@ -8,7 +8,7 @@ use super::{
     dry_run::{DRY_RUN, begins_like},
     fields::{Named, Object},
 };
-use crate::ids::{KeyStoreId, Place};
+use crate::ids::{AccountRegion, KeyStoreId};
 
 /// One thing that is wrong, and what to do about it.
 #[derive(Debug, Clone)]
@@ -44,7 +44,17 @@ pub(super) struct Draft {
     reason: Option<String>,
     requested_by: Option<String>,
     wants: Wants,
-    of_envelope: Vec<Fault>,
+    of_envelope: Vec<(Rank, Fault)>,
+}
+
+/// The order of the envelope's faults. The advice is that of the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Replay,
+    TwoInOne,
+    Misplaced,
+    Forged,
+    Place,
 }
 
 impl Draft {
@@ -71,28 +81,52 @@ impl Draft {
         Self { requested_by, ..self }
     }
 
-    /// Adds a fault of the envelope, if there is one. With it, the event is refused whatever it asks for.
-    pub(super) fn but(mut self, fault: Option<Fault>) -> Self {
-        self.of_envelope.extend(fault);
-        self
+    /// Adds the faults of an envelope: a replay, two events in one, and a person's field at its top. With one of them,
+    /// the event is refused whatever it asks for.
+    pub(super) fn of_envelope(self, envelope: &Object) -> Self {
+        self.of_inner_event(envelope)
+            .without_persons_fields(envelope, "at the top of the event")
+    }
+
+    /// The same without the person's fields, for what may be a direct payload.
+    pub(super) fn of_inner_event(self, event: &Object) -> Self {
+        self.but(Rank::Replay, replayed(event))
+            .but(Rank::TwoInOne, two_in_one(event))
+    }
+
+    /// Adds the fault that a person's field is in `object`, where it has no effect. `place` says where that is.
+    pub(super) fn without_persons_fields(self, object: &Object, place: &str) -> Self {
+        self.but(Rank::Misplaced, misplaced(object, place))
+    }
+
+    /// Adds the fault that somebody else than AWS made the event.
+    pub(super) fn forged(self, fault: Option<Fault>) -> Self {
+        self.but(Rank::Forged, fault)
     }
 
     /// Adds the fault that the event is from another account or Region.
-    pub(super) fn only_from(self, from: &Place, own: &Place) -> Self {
+    pub(super) fn only_from(self, from: &AccountRegion, own: &AccountRegion) -> Self {
         let differs = own.differs_from(from).map(|wrong| {
             Fault::new(
                 wrong,
                 "Deploy the function where the key store is, and send the event there",
             )
         });
-        self.but(differs)
+        self.but(Rank::Place, differs)
+    }
+
+    fn but(mut self, rank: Rank, fault: Option<Fault>) -> Self {
+        self.of_envelope.extend(fault.map(|fault| (rank, fault)));
+        self
     }
 
     /// The event, with its faults in the order in which they count.
     pub(super) fn finish(self, ids: &[Value], dry_run: bool) -> Event {
         let named = Named::of(ids);
         let key_store = named.one().cloned();
-        let mut faults = self.of_envelope;
+        let mut of_envelope = self.of_envelope;
+        of_envelope.sort_by_key(|(rank, _)| *rank);
+        let mut faults: Vec<_> = of_envelope.into_iter().map(|(_, fault)| fault).collect();
         let is_sound = faults.is_empty();
         let request = match self.wants {
             Wants::Ignore(ignored) if is_sound => Request::Ignore { key_store, ignored },
@@ -128,13 +162,13 @@ fn fault_of(wants: Wants, named: Named) -> Option<Fault> {
     }
 }
 
-/// The fault that a person's field is where AWS writes. `whose` says of what object.
-pub(super) fn misplaced(object: &Object, whose: &str) -> Option<Fault> {
+/// The fault that a person's field is where AWS writes.
+fn misplaced(object: &Object, place: &str) -> Option<Fault> {
     let is_a_persons = |name: &&String| begins_like(name, "customkeystoreid") || begins_like(name, DRY_RUN);
     let name = object.keys().find(is_a_persons)?;
     Some(Fault::new(
         format!(
-            "the field {} is {whose}, where it has no effect",
+            "the field {} is {place}, where it has no effect",
             crate::text::quote(name)
         ),
         "Send the event as AWS sent it, or a direct payload by itself",
@@ -142,7 +176,7 @@ pub(super) fn misplaced(object: &Object, whose: &str) -> Option<Fault> {
 }
 
 /// The fault that two kinds of event are in one.
-pub(super) fn two_in_one(object: &Object) -> Option<Fault> {
+fn two_in_one(object: &Object) -> Option<Fault> {
     let marks: Vec<_> = ["Records", "alarmData", "detail"]
         .into_iter()
         .filter(|mark| object.contains_key(*mark))
@@ -159,7 +193,7 @@ pub(super) fn two_in_one(object: &Object) -> Option<Fault> {
 }
 
 /// The fault that EventBridge replays the event from an archive: it tells of something long past.
-pub(super) fn replayed(object: &Object) -> Option<Fault> {
+fn replayed(object: &Object) -> Option<Fault> {
     let name = object.get("replay-name")?;
     let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
     Some(Fault::new(

@@ -18,12 +18,14 @@ pub(super) fn begins_like(name: &str, wanted: &str) -> bool {
 /// A key that speaks of a dry run.
 pub(super) const DRY_RUN: &str = "dryrun";
 
-/// True if a key anywhere in the value asks for a dry run. `false` does not ask for one.
+/// True if a key anywhere in the value asks for a dry run, in a text inside it too. `false` does not ask for one.
 pub(super) fn is_asked_for(value: &Value) -> bool {
     match value {
         Value::Object(object) => is_asked_for_in(object),
         Value::Array(items) => items.iter().any(is_asked_for),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        // A JSON text inside it, such as the message of an SNS record.
+        Value::String(text) => is_asked_for_in_text(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Context, Trigger, TriggerType, alarm, cloudtrail, direct,
-    draft::{Draft, Fault, misplaced, replayed, two_in_one},
+    draft::{Draft, Fault},
     fields::{Object, place, text_of},
     schedule,
 };
@@ -15,8 +15,8 @@ pub(super) fn is_envelope(object: &Object) -> bool {
     object.contains_key("detail-type") && object.contains_key("source")
 }
 
-/// Reads an event with `source` and `detail-type`. `ids` are the IDs at all documented places.
-pub(super) fn read(envelope: &Object, ids: &[Value], context: &Context<'_>) -> Draft {
+/// Reads an event with `source` and `detail-type`.
+pub(super) fn read(envelope: &Object, context: &Context<'_>) -> Draft {
     let (Some(Value::String(source)), Some(Value::String(detail_type))) =
         (envelope.get("source"), envelope.get("detail-type"))
     else {
@@ -25,15 +25,13 @@ pub(super) fn read(envelope: &Object, ids: &[Value], context: &Context<'_>) -> D
     let draft = match (source.as_str(), detail_type.as_str()) {
         ("aws.events" | "aws.scheduler", "Scheduled Event") => schedule::read(envelope, context),
         ("aws.cloudwatch", "CloudWatch Alarm State Change" | "CloudWatch Alarm Contributor State Change") => {
-            alarm::from_eventbridge(envelope, ids, context)
+            alarm::from_eventbridge(envelope, context)
         }
         (_, "AWS API Call via CloudTrail") => cloudtrail::read(envelope, source, context),
         _ => custom(envelope, source, detail_type, context),
     };
     draft
-        .but(replayed(envelope))
-        .but(two_in_one(envelope))
-        .but(misplaced(envelope, "at the top of the event"))
+        .of_envelope(envelope)
         .only_from(&place(envelope, "account", "region"), context.own)
 }
 
@@ -47,7 +45,7 @@ fn not_texts(envelope: &Object) -> Draft {
     );
     let fault = Fault::new(wrong, "Send the event as EventBridge sent it");
     let trigger = Trigger::of(TriggerType::EventBridge);
-    Draft::refuse(trigger, "an EventBridge event", fault).but(two_in_one(envelope))
+    Draft::refuse(trigger, "an EventBridge event", fault).of_envelope(envelope)
 }
 
 /// A custom event: its `detail` is a direct payload. Events of other AWS services end here too, and are refused for

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    ids::{KeyStoreId, Place},
+    ids::{AccountRegion, KeyStoreId},
     json, text,
 };
 
@@ -50,8 +50,8 @@ pub(super) fn place_part(value: Option<&Value>) -> Option<String> {
 }
 
 /// The account and Region that two fields of an envelope name.
-pub(super) fn place(object: &Object, account: &str, region: &str) -> Place {
-    Place {
+pub(super) fn place(object: &Object, account: &str, region: &str) -> AccountRegion {
+    AccountRegion {
         account: place_part(object.get(account)),
         region: place_part(object.get(region)),
     }
@@ -79,26 +79,28 @@ fn spelt_ids(object: &Object) -> impl Iterator<Item = Value> {
     spellings.filter_map(|name| object.get(name).cloned())
 }
 
-/// The IDs in an EventBridge `detail` or in `alarmData`.
+/// The IDs in an EventBridge `detail` or in `alarmData`, whatever is in it.
 fn held_ids(holder: &Value) -> Vec<Value> {
     let mut ids: Vec<Value> = holder.as_object().into_iter().flat_map(spelt_ids).collect();
     let parameters = holder.get("requestParameters").and_then(Value::as_object);
     ids.extend(parameters.into_iter().flat_map(spelt_ids));
-    ids.extend(holder.pointer("/alarmContributor/attributes/CustomKeyStoreId").cloned());
-    let metrics = items(holder, "/configuration/metrics").iter();
-    ids.extend(metrics.filter_map(|metric| {
-        metric
-            .pointer("/metricStat/metric/dimensions/CustomKeyStoreId")
-            .cloned()
-    }));
+    ids.extend(alarm_ids(holder));
     ids
 }
 
+/// The IDs in an alarm's `detail` or `alarmData`: those of its metrics' dimensions, and of a contributor.
+pub(super) fn alarm_ids(alarm: &Value) -> Vec<Value> {
+    let contributor = alarm.pointer("/alarmContributor/attributes/CustomKeyStoreId");
+    let metrics = items(alarm, "/configuration/metrics").iter();
+    let of_metrics = metrics.filter_map(|metric| metric.pointer("/metricStat/metric/dimensions/CustomKeyStoreId"));
+    contributor.into_iter().chain(of_metrics).cloned().collect()
+}
+
 /// The IDs in an alarm's SNS message.
-fn alarm_message_ids(message: &Object) -> Vec<Value> {
+pub(super) fn alarm_message_ids(message: &Object) -> Vec<Value> {
     let contributor = message.get("AlarmContributorAttributes");
     let mut ids: Vec<Value> = contributor
-        .and_then(|it| it.get("CustomKeyStoreId"))
+        .and_then(|attributes| attributes.get("CustomKeyStoreId"))
         .cloned()
         .into_iter()
         .collect();

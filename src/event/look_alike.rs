@@ -29,7 +29,8 @@ pub(super) fn fault(object: &Object) -> Option<Fault> {
         ("it is a CloudWatch alarm without its envelope", stripped)
     } else if has("alarmData") {
         (
-            "it has alarmData, and its source is not aws.cloudwatch",
+            "it has alarmData, and is not what CloudWatch sends to a function: its source is not aws.cloudwatch, or it is \
+             inside another event",
             "Send the event as CloudWatch sent it",
         )
     } else if has("Message") && (has("TopicArn") || has("Type")) {

@@ -4,20 +4,20 @@ use serde_json::Value;
 
 use super::{
     Context, Ignored, Trigger, TriggerType, alarm, direct,
-    draft::{Draft, Fault, Wants, misplaced, two_in_one},
-    dry_run, eventbridge,
+    draft::{Draft, Fault, Wants},
+    eventbridge,
     fields::{Object, as_text, text_of},
 };
 use crate::json;
 
-/// The message of the first record, as far as it can be read.
+/// The message of the one record, as far as it can be read.
 pub(super) enum Message {
-    /// The event is not of SNS.
+    /// There is not exactly one record.
     None,
     /// A JSON object.
     Object(Object),
     /// Something else, with what is wrong with it.
-    Unusable { wrong: String, asks_for_dry_run: bool },
+    Unusable(String),
 }
 
 impl Message {
@@ -25,34 +25,22 @@ impl Message {
     pub(super) fn object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
-            Self::None | Self::Unusable { .. } => None,
-        }
-    }
-
-    /// True if a dry run is asked for in it.
-    pub(super) fn asks_for_dry_run(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::Object(object) => dry_run::is_asked_for_in(object),
-            Self::Unusable { asks_for_dry_run, .. } => *asks_for_dry_run,
+            Self::None | Self::Unusable(_) => None,
         }
     }
 }
 
-/// Reads the message of the first record.
+/// Reads the message of the one record.
 pub(super) fn message(event: &Object) -> Message {
-    let Some(records) = event.get("Records") else {
-        return Message::None;
+    let record = match event.get("Records").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([record]) => record,
+        Some(_) | None => return Message::None,
     };
-    let unusable = |wrong: String| Message::Unusable {
-        wrong,
-        asks_for_dry_run: false,
-    };
-    let text = match records.pointer("/0/Sns/Message") {
-        None => return unusable("its Message is missing".into()),
+    let text = match record.pointer("/Sns/Message") {
+        None => return Message::Unusable("its Message is missing".into()),
         Some(Value::String(text)) => text,
         Some(other) => {
-            return unusable(format!(
+            return Message::Unusable(format!(
                 "its Message is {} where a string with a JSON text must be",
                 json::kind(other)
             ));
@@ -60,23 +48,20 @@ pub(super) fn message(event: &Object) -> Message {
     };
     match super::parse(text) {
         Ok(Value::Object(object)) => Message::Object(object),
-        Ok(other) => unusable(format!("its Message is {}, not an object", json::kind(&other))),
-        Err(wrong) => Message::Unusable {
-            wrong: format!("of its Message: {wrong}"),
-            asks_for_dry_run: dry_run::is_asked_for_in_text(text),
-        },
+        Ok(other) => Message::Unusable(format!("its Message is {}, not an object", json::kind(&other))),
+        Err(wrong) => Message::Unusable(format!("of its Message: {wrong}")),
     }
 }
 
-/// Reads an event with `Records`. `message` is that of the first, and `ids` are the IDs at all documented places.
-pub(super) fn read(event: &Object, message: &Message, ids: &[Value], context: &Context<'_>) -> Draft {
+/// Reads an event with `Records`. `message` is that of the one record.
+pub(super) fn read(event: &Object, message: &Message, context: &Context<'_>) -> Draft {
     let records = match event.get("Records") {
         Some(Value::Array(records)) => records.as_slice(),
         Some(_) | None => &[],
     };
     let draft = match records {
         [record] if record.get("EventSource").and_then(Value::as_str) == Some("aws:sns") => {
-            notification(record, message, ids, context)
+            notification(record, message, context)
         }
         [record] if record.get("Sns").is_some() => {
             let wrong = "its EventSource is not aws:sns";
@@ -97,9 +82,10 @@ pub(super) fn read(event: &Object, message: &Message, ids: &[Value], context: &C
     let parts = records.iter().flat_map(|record| [Some(record), record.get("Sns")]);
     let objects = parts.flatten().filter_map(Value::as_object);
     objects
-        .fold(draft, |draft, part| draft.but(misplaced(part, "in the SNS record")))
-        .but(two_in_one(event))
-        .but(misplaced(event, "at the top of the event"))
+        .fold(draft, |draft, part| {
+            draft.without_persons_fields(part, "in the SNS record")
+        })
+        .of_envelope(event)
 }
 
 /// Records of SQS, S3, Kinesis and others: the queue or stream is named, so that whoever set it up finds it.
@@ -117,7 +103,7 @@ fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
     Draft::refuse(trigger, taken_for, Fault::new(wrong, instead))
 }
 
-fn notification(record: &Value, message: &Message, ids: &[Value], context: &Context<'_>) -> Draft {
+fn notification(record: &Value, message: &Message, context: &Context<'_>) -> Draft {
     let field = |name: &str| record.get("Sns").and_then(|sns| sns.get(name)).and_then(as_text);
     let trigger = Trigger {
         kind: TriggerType::Direct,
@@ -127,21 +113,21 @@ fn notification(record: &Value, message: &Message, ids: &[Value], context: &Cont
     let message = match message {
         Message::Object(message) => message,
         Message::None => return unusable(trigger, "its Message is missing", context),
-        Message::Unusable { wrong, .. } => return unusable(trigger, wrong, context),
+        Message::Unusable(wrong) => return unusable(trigger, wrong, context),
     };
     if alarm::is_message(message) {
-        return alarm::from_message(message, ids, context).but(two_in_one(message));
+        return alarm::from_message(message, context).of_inner_event(message);
     }
     if eventbridge::is_envelope(message) {
         // One level deep: what is inside this one is not unpacked again.
-        return eventbridge::read(message, ids, context);
+        return eventbridge::read(message, context);
     }
     if is_own(message) {
         let why = "it is a message of this function, which must not start it again";
         let ignored = Ignored::AsksForNothing(why.into());
         return Draft::new(trigger, "an SNS notification", Wants::Ignore(ignored));
     }
-    direct::read(message, trigger, "a direct payload in an SNS notification", context).but(two_in_one(message))
+    direct::read(message, trigger, "a direct payload in an SNS notification", context).of_inner_event(message)
 }
 
 fn unusable(trigger: Trigger, wrong: &str, context: &Context<'_>) -> Draft {

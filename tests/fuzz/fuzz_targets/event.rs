@@ -6,12 +6,12 @@
 
 use disconnect_custom_key_store::{
     event::{self, Payload, Request},
-    ids::Place,
+    ids::AccountRegion,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let event = event::read(&Payload::from(bytes), &Place::default());
+    let event = event::read(&Payload::from(bytes), &AccountRegion::default());
     match event.request {
         Request::Disconnect { key_store, .. } => assert!((5..=64).contains(&key_store.as_str().len())),
         Request::Ignore { ignored, .. } => assert!(!ignored.why().is_empty()),

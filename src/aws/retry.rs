@@ -1,0 +1,90 @@
+//! Retries: pauses that grow, with jitter, and one way to repeat a call until it succeeds or time is up.
+//!
+//! The SDK's own retries are off. They would multiply with these, ask KMS for more than its 5 requests a second when
+//! ten functions run at once, and hide whether a request whose answer was lost was carried out.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::error::CallError;
+use crate::budget::{Pauses, last_try};
+
+/// Pauses one after another, each at random in the upper half of a limit that doubles ("equal jitter",
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): many functions that were
+/// started by one event do not ask in step, and how often they ask at most is known.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    limit: Duration,
+    longest: Duration,
+    jitter: fastrand::Rng,
+}
+
+impl Backoff {
+    /// Begins with the shortest.
+    #[must_use]
+    pub(crate) fn new(pauses: Pauses) -> Self {
+        Self {
+            limit: (pauses.shortest * 2).min(pauses.longest),
+            longest: pauses.longest,
+            jitter: fastrand::Rng::new(),
+        }
+    }
+
+    /// How long to wait now.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let half = self.limit / 2;
+        let pause = half + half.mul_f64(self.jitter.f64());
+        self.limit = (self.limit * 2).min(self.longest);
+        pause
+    }
+}
+
+/// Retries until success, a non-retryable error, or the last try that fits before `until`. The call itself ends by
+/// `until`.
+///
+/// # Errors
+/// The last try's [`CallError`].
+pub(crate) async fn persist<T>(
+    pauses: Pauses,
+    until: Instant,
+    mut attempt: impl AsyncFnMut() -> Result<T, CallError>,
+) -> Result<T, CallError> {
+    let last_try = last_try(Instant::now(), until);
+    let mut backoff = Backoff::new(pauses);
+    loop {
+        let now = Instant::now();
+        match attempt().await {
+            Err(error) if error.may_pass() && now < last_try => {}
+            ended => return ended,
+        }
+        sleep_until((Instant::now() + backoff.pause()).min(last_try)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSES: Pauses = Pauses {
+        shortest: Duration::from_millis(250),
+        longest: Duration::from_secs(10),
+    };
+
+    #[test]
+    fn pauses_double_and_stay_in_the_upper_half_of_their_limit() {
+        let mut seen = Vec::new();
+        for _ in 0..1000 {
+            let mut backoff = Backoff::new(PAUSES);
+            for limit in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
+                let pause = backoff.pause();
+                let limit = Duration::from_millis(limit);
+                assert!((limit / 2..=limit).contains(&pause), "{pause:?} of {limit:?}");
+                seen.push(pause);
+            }
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() > 1000, "they differ: {} of 7000", seen.len());
+    }
+}

@@ -1,0 +1,146 @@
+//! The metrics: report → one log line in CloudWatch's embedded metric format, from which CloudWatch makes the
+//! metrics by itself. There is no call that could fail or take time
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+//!
+//! The line is written here: the libraries for the format give all metrics of a line the same dimensions.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::Report;
+use crate::{
+    guard::AllowList,
+    outcome::Name,
+    run::{Origin, Progress},
+};
+
+const NAMESPACE: &str = "KeyStoreDisconnect";
+const OUTCOME: &str = "Outcome";
+const KEY_STORE: &str = "CustomKeyStoreId";
+
+/// What one invocation, or Init, counts.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    at: SystemTime,
+    /// Dimensions and their values: the outcome, and the key store.
+    dimensions: Vec<(&'static str, String)>,
+    /// Metrics by these dimensions.
+    of_run: Vec<Metric>,
+    /// Metrics without a dimension.
+    of_function: Vec<Metric>,
+}
+
+#[derive(Debug)]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+    value: Value,
+}
+
+fn count(name: &'static str, value: impl Into<Value>) -> Metric {
+    Metric {
+        name,
+        unit: "Count",
+        value: value.into(),
+    }
+}
+
+impl Metrics {
+    /// Counts what `report` says, and what is known of its run beyond it.
+    pub(crate) fn of_run(report: &Report, origin: &Origin, progress: &Progress, allowed: &AllowList) -> Self {
+        let milliseconds = |name, moment: Option<Instant>| {
+            let time = moment?.saturating_duration_since(origin.started);
+            Some(Metric {
+                name,
+                unit: "Milliseconds",
+                value: json!(time.as_secs_f64() * 1000.0),
+            })
+        };
+        let mut dimensions = vec![(OUTCOME, report.outcome.as_str().to_owned())];
+        dimensions.extend(dimension(report, progress, allowed).map(|id| (KEY_STORE, id.to_owned())));
+        let times = [
+            milliseconds("TimeToAccepted", progress.under_way),
+            milliseconds("TimeToVerified", progress.verified),
+        ];
+        let counts = [
+            count("Invocations", 1),
+            count("Polls", report.describe_calls),
+            count("NoticesFailed", progress.notices_failed),
+        ];
+        let findings = progress.findings.as_ref();
+        Self {
+            at: origin.started_at + origin.started.elapsed(),
+            dimensions,
+            of_run: counts.into_iter().chain(times.into_iter().flatten()).collect(),
+            of_function: findings
+                .map(|findings| count("SelfCheckFindings", findings.len()))
+                .into_iter()
+                .chain([count("MutedAlarms", u8::from(progress.is_muted))])
+                .collect(),
+        }
+    }
+
+    /// Counts what the self-check of Init has found.
+    pub(crate) fn of_init(findings: usize, at: SystemTime) -> Self {
+        Self {
+            at,
+            dimensions: Vec::new(),
+            of_run: Vec::new(),
+            of_function: vec![count("SelfCheckFindings", findings)],
+        }
+    }
+
+    /// The line, without the members that every log line has.
+    pub(crate) fn to_json(&self) -> String {
+        let names: Vec<_> = self.dimensions.iter().map(|(name, _)| *name).collect();
+        // By none of them, by the first, by the first two.
+        let sets: Vec<_> = (0..=names.len())
+            .map(|some| names.iter().take(some).collect::<Vec<_>>())
+            .collect();
+        let directives: Vec<_> = [(json!(sets), &self.of_run), (json!([[]]), &self.of_function)]
+            .into_iter()
+            .filter(|(_, metrics)| !metrics.is_empty())
+            .map(|(dimensions, metrics)| {
+                let metrics: Vec<_> = metrics
+                    .iter()
+                    .map(|metric| json!({ "Name": metric.name, "Unit": metric.unit }))
+                    .collect();
+                json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics })
+            })
+            .collect();
+        let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let at = u64::try_from(at).unwrap_or_default();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".into(),
+            json!({ "Timestamp": at, "CloudWatchMetrics": directives }),
+        );
+        let dimensions = self.dimensions.iter();
+        line.extend(dimensions.map(|(name, value)| ((*name).to_owned(), json!(value))));
+        let metrics = self.of_run.iter().chain(&self.of_function);
+        line.extend(metrics.map(|metric| (metric.name.to_owned(), metric.value.clone())));
+        Value::Object(line).to_string()
+    }
+}
+
+/// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which costs. An event that
+/// the guard has not seen can name any ID, and so can one where any ID is allowed, as long as KMS does not know it.
+fn dimension<'a>(report: &'a Report, progress: &Progress, allowed: &AllowList) -> Option<&'a str> {
+    let id = report.custom_key_store_id.as_ref()?;
+    let is_guarded = match report.outcome {
+        Name::Refused | Name::Ignored => false,
+        Name::Disconnected
+        | Name::AlreadyDisconnected
+        | Name::DryRun
+        | Name::Disconnecting
+        | Name::NotVerified
+        | Name::Failed => true,
+    };
+    let is_known = match allowed {
+        AllowList::These(_) => true,
+        AllowList::Any => progress.key_store.is_some() || progress.is_accepted,
+    };
+    (is_guarded && is_known).then(|| id.as_str())
+}

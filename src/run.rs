@@ -1,0 +1,148 @@
+//! What is known of one run: how it was invoked, where it comes from, and what it has done so far. Data, and no calls.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::{
+    aws::{ConnectionState, KeyStore},
+    event::{Event, Payload, Request, Trigger, TriggerType},
+    ids::KeyStoreId,
+};
+
+/// One invocation, as Lambda delivered it.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The event.
+    pub payload: Payload,
+    /// Lambda's request ID.
+    pub request_id: String,
+    /// The function's own ARN, which says whose account this is.
+    pub function_arn: String,
+    /// When it started, by the wall clock.
+    pub started_at: SystemTime,
+    /// When Lambda ends it.
+    pub deadline: Instant,
+}
+
+/// Where a run comes from and what it is about.
+#[derive(Debug)]
+pub struct Origin {
+    /// What sent the event.
+    pub trigger: Trigger,
+    /// The key store, if the event names exactly one.
+    pub key_store_id: Option<KeyStoreId>,
+    /// Why, in the sender's words.
+    pub reason: Option<String>,
+    /// Who asked, as far as the event says.
+    pub requested_by: Option<String>,
+    /// True if nothing may be changed.
+    pub dry_run: bool,
+    /// True if `DRY_RUN` forces a dry run regardless of the event.
+    pub is_observing: bool,
+    /// The Region in which KMS is called.
+    pub region: Option<String>,
+    /// Lambda's request ID; absent in Init.
+    pub request_id: Option<String>,
+    /// When the run started, by the wall clock.
+    pub started_at: SystemTime,
+    /// When the run started, for the time that it took.
+    pub started: Instant,
+}
+
+impl Origin {
+    /// The origin of a run for an event that was read. The event can ask for a dry run, and never for the opposite.
+    #[must_use]
+    pub fn of_event(
+        event: &Event,
+        is_observing: bool,
+        region: &str,
+        invocation: &Invocation,
+        started: Instant,
+    ) -> Self {
+        let (key_store_id, asks_for_dry_run) = match &event.request {
+            Request::Disconnect { key_store, dry_run } => (Some(key_store), *dry_run),
+            Request::Ignore { key_store, .. } => (key_store.as_ref(), false),
+            Request::Refuse { key_store, dry_run, .. } => (key_store.as_ref(), *dry_run),
+        };
+        Self {
+            trigger: event.trigger.clone(),
+            key_store_id: key_store_id.cloned(),
+            reason: event.reason.clone(),
+            requested_by: event.requested_by.clone(),
+            dry_run: is_observing || asks_for_dry_run,
+            is_observing,
+            region: Some(region.to_owned()),
+            request_id: Some(invocation.request_id.clone()),
+            started_at: invocation.started_at,
+            started,
+        }
+    }
+
+    /// The origin of what is reported without an event that was read.
+    #[must_use]
+    pub fn without_event(
+        region: Option<String>,
+        request_id: Option<String>,
+        started_at: SystemTime,
+        started: Instant,
+    ) -> Self {
+        Self {
+            trigger: Trigger::of(TriggerType::Unrecognised),
+            key_store_id: None,
+            reason: None,
+            requested_by: None,
+            dry_run: false,
+            is_observing: false,
+            region,
+            request_id,
+            started_at,
+            started,
+        }
+    }
+}
+
+/// What one run has done and seen so far. It outlives the run, so that a run which breaks off can still be reported.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// How often KMS was asked to disconnect.
+    pub disconnect_calls: u32,
+    /// How many of these requests may have been carried out although no answer says so.
+    pub unanswered: u32,
+    /// How often the state was asked for.
+    pub describe_calls: u32,
+    /// True if KMS accepted a request.
+    pub is_accepted: bool,
+    /// When KMS had accepted a request, or `DISCONNECTING` or `DISCONNECTED` was read after one.
+    pub under_way: Option<Instant>,
+    /// When `DISCONNECTED` had been read.
+    pub verified: Option<Instant>,
+    /// The key store as it was last read.
+    pub key_store: Option<KeyStore>,
+    /// What the self-check of a dry run found; absent if there was none.
+    pub findings: Option<Vec<String>>,
+    /// How many notices could not be sent.
+    pub notices_failed: u32,
+    /// True if an alarm that would act is muted.
+    pub is_muted: bool,
+}
+
+impl Progress {
+    /// The state last read.
+    #[must_use]
+    pub fn state(&self) -> Option<&ConnectionState> {
+        self.key_store.as_ref().map(|store| &store.state)
+    }
+
+    /// True if the state last read is `DISCONNECTING` or `DISCONNECTED`.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.state().is_some_and(|state| match state {
+            ConnectionState::Disconnecting | ConnectionState::Disconnected => true,
+            ConnectionState::Connected
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Unknown(_) => false,
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! What the documents tell a reader to copy is what the function takes, and what they link is there.
+
+use std::{fs, path::Path};
+
+use disconnect_custom_key_store::{
+    event::{self, Request},
+    ids::AccountRegion,
+    schema,
+};
+use serde_json::Value;
+
+const README: &str = include_str!("../../README.md");
+const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+
+/// The documents, by the folder that their links start from.
+const DOCUMENTS: [(&str, &str); 5] = [
+    ("", README),
+    ("docs", RUNBOOK),
+    ("", include_str!("../../SECURITY.md")),
+    ("", include_str!("../../CONTRIBUTING.md")),
+    ("", include_str!("../../CHANGELOG.md")),
+];
+
+fn event_file(stem: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(stem);
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The JSON blocks of the README, with the heading under which each stands.
+fn blocks() -> Vec<(String, Value)> {
+    blocks_of(README)
+}
+
+fn blocks_of(document: &str) -> Vec<(String, Value)> {
+    let mut heading = "";
+    let mut block: Option<String> = None;
+    let mut found = Vec::new();
+    for line in document.lines() {
+        match (&mut block, line) {
+            (None, "```json") => block = Some(String::new()),
+            (Some(text), "```") => {
+                found.push((heading.to_owned(), serde_json::from_str(text).unwrap()));
+                block = None;
+            }
+            (Some(text), line) => text.push_str(line),
+            (None, line) if line.starts_with('#') => heading = line.trim_start_matches(['#', ' ']),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
+/// Whether an EventBridge pattern of exact values matches: every leaf is a list that holds the value.
+fn matches(pattern: &Value, event: &Value) -> bool {
+    match pattern {
+        Value::Array(allowed) => match event {
+            Value::Array(values) => values.iter().any(|value| allowed.contains(value)),
+            value => allowed.contains(value),
+        },
+        Value::Object(fields) => fields.iter().all(|(name, inner)| matches(inner, &event[name])),
+        _ => panic!("an EventBridge pattern has a list at every leaf"),
+    }
+}
+
+#[test]
+fn every_payload_in_the_readme_is_accepted() {
+    let mut accepted = 0;
+    for (heading, block) in blocks() {
+        if block.get("CustomKeyStoreId").is_some() {
+            let event = event::read(&block.to_string().as_str().into(), &AccountRegion::default());
+            assert!(
+                matches!(event.request, Request::Disconnect { .. }),
+                "{heading}: {event:?}"
+            );
+            accepted += 1;
+        }
+    }
+    assert_eq!(accepted, 4);
+}
+
+#[test]
+fn every_documented_rule_matches_its_event_alone() {
+    let mut rules = 0;
+    for (heading, pattern) in blocks() {
+        let (meant, neighbours) = match heading.as_str() {
+            "Custom events on an EventBridge bus" => ("eventbridge-custom.json", vec!["cloudtrail-connect.json"]),
+            "CloudWatch alarms" => (
+                "alarm-eventbridge-single-metric.json",
+                vec!["alarm-eventbridge-ok.json"],
+            ),
+            "CloudTrail: keep a store disconnected" => (
+                "cloudtrail-connect.json",
+                vec!["cloudtrail-disconnect.json", "cloudtrail-connect-no-key-store.json"],
+            ),
+            _ => continue,
+        };
+        assert!(matches(&pattern, &event_file(meant)), "{heading}");
+        for neighbour in neighbours {
+            assert!(!matches(&pattern, &event_file(neighbour)), "{heading}: {neighbour}");
+        }
+        rules += 1;
+    }
+    assert_eq!(rules, 3);
+}
+
+#[test]
+fn the_report_in_the_readme_is_an_outcome() {
+    let validator = jsonschema::validator_for(&schema::outcome()).unwrap();
+    let reports: Vec<_> = blocks()
+        .into_iter()
+        .filter(|(heading, _)| heading == "Outcomes")
+        .collect();
+    assert_eq!(reports.len(), 1);
+    validator.validate(&reports[0].1).unwrap();
+}
+
+/// The rule for an account whose switch is pulled from a central one, and its constant Input.
+#[test]
+fn rule_for_a_central_account_works() {
+    let blocks = blocks_of(RUNBOOK);
+    let under: Vec<_> = blocks
+        .iter()
+        .filter(|(heading, _)| heading == "Several accounts and Regions")
+        .map(|(_, block)| block)
+        .collect();
+    let [rule, input] = under[..] else {
+        panic!("a rule and its Input");
+    };
+    let mut central = event_file("eventbridge-custom.json");
+    assert!(!matches(rule, &central), "not for the account's own events");
+    central["account"] = "444455556666".into();
+    assert!(matches(rule, &central));
+    // The envelope by itself would be refused, which is why the rule has an Input.
+    let own = AccountRegion {
+        account: Some("123456789012".into()),
+        region: Some("us-east-1".into()),
+    };
+    assert!(matches!(
+        event::read(&central.to_string().as_str().into(), &own).request,
+        Request::Refuse { .. }
+    ));
+    assert!(matches!(
+        event::read(&input.to_string().as_str().into(), &own).request,
+        Request::Disconnect { .. }
+    ));
+}
+
+/// A policy that denies, to all but the named roles, and leaves the switch itself and KMS's disconnect alone.
+#[test]
+fn service_control_policy_denies_tampering_not_the_switch() {
+    let blocks = blocks_of(RUNBOOK);
+    let (_, policy) = blocks
+        .iter()
+        .find(|(heading, _)| heading == "Tamper protection")
+        .unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let mut actions = Vec::new();
+    for statement in statements {
+        assert_eq!(statement["Effect"], "Deny");
+        assert!(
+            statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].is_array(),
+            "{statement}"
+        );
+        let listed = |name: &str| {
+            statement[name]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|word| word.as_str().unwrap())
+        };
+        for action in listed("Action") {
+            // The trail is not the stack's: its ARN is the reader's to add.
+            let service = action.split(':').next().unwrap();
+            let covers = |resource: &str| resource == "*" || resource.starts_with(&format!("arn:aws:{service}:"));
+            assert!(service == "cloudtrail" || listed("Resource").any(covers), "{action}");
+            actions.push(action);
+        }
+    }
+    // Each of these alone takes the switch or its telling out, or undoes it.
+    for denied in [
+        "lambda:DeleteFunction*",
+        "lambda:PutFunction*",
+        "lambda:RemovePermission",
+        "lambda:UpdateFunction*",
+        "events:DeleteRule",
+        "events:DisableRule",
+        "events:PutRule",
+        "events:PutTargets",
+        "events:RemoveTargets",
+        "scheduler:DeleteSchedule",
+        "scheduler:UpdateSchedule",
+        "sns:DeleteTopic",
+        "cloudwatch:DeleteAlarms",
+        "cloudformation:DeleteStack",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:UpdateStack",
+        "cloudtrail:StopLogging",
+        "iam:AttachRolePolicy",
+        "iam:DeleteRole*",
+        "iam:DetachRolePolicy",
+        "iam:PutRole*",
+        "iam:UpdateAssumeRolePolicy",
+        "kms:ConnectCustomKeyStore",
+    ] {
+        assert!(actions.contains(&denied), "{denied}");
+    }
+    for needed in ["kms:Disconnect", "kms:Describe", "lambda:Invoke", "sns:Publish"] {
+        assert!(!actions.iter().any(|action| action.starts_with(needed)), "{needed}");
+    }
+    // An organisation takes no longer one (docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html).
+    assert!(
+        policy.to_string().len() <= 5120,
+        "{} characters",
+        policy.to_string().len()
+    );
+}
+
+#[test]
+fn every_file_and_heading_that_the_documents_link_is_there() {
+    for (folder, document) in DOCUMENTS {
+        let links = document.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
+            let text = if file.is_empty() {
+                document.to_owned()
+            } else {
+                assert!(path.exists(), "{link}");
+                fs::read_to_string(&path).unwrap_or_default()
+            };
+            let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor_of);
+            assert!(anchor.is_empty() || anchors.any(|found| found == anchor), "{link}");
+        }
+    }
+}
+
+/// The anchor that a renderer gives a heading.
+fn anchor_of(heading: &str) -> String {
+    let words = heading.trim_start_matches(['#', ' ']).to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A row a promise, and each row names a test, or a helper of the tests, that stands in the file it links.
+#[test]
+fn every_promise_in_the_readme_names_what_holds_it() {
+    let (_, section) = README.split_once("## What it promises when things break").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut rows = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let held_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let links = held_by.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let tests: String = links
+            .map(|link| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(link)).unwrap())
+            .collect();
+        assert!(
+            tests.contains("#[test]") || tests.contains("Trial::test") || tests.contains("#[tokio::test"),
+            "{row}"
+        );
+        for name in held_by.split('`').skip(1).step_by(2) {
+            assert!(tests.contains(&format!("fn {name}(")), "{name}");
+        }
+        rows += 1;
+    }
+    assert!(rows >= 15, "{rows} promises");
+}

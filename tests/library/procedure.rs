@@ -1,0 +1,646 @@
+//! The procedure's walks through the states, against sequences of modelled answers.
+
+use std::time::Duration;
+
+use crate::double::{ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state};
+use disconnect_custom_key_store::{app::App, error::Error, handler::handle, report::Report};
+use serde_json::Value;
+
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Runs the plain event against these answers of KMS, in this order and no others. Gives the result and the number of
+/// notices.
+async fn walk(answers: &[Step]) -> (Result<Report, Error>, usize) {
+    let (answers, asked) = (answers.to_vec(), std::sync::atomic::AtomicUsize::new(0));
+    let count = answers.len();
+    let script = Scripted::new(move |operation, _| match operation {
+        "Publish" => published(),
+        _ => {
+            let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            answers.get(number).expect("no more is asked").clone()
+        }
+    });
+    let ended = handle(&script.app(), invocation(TIMEOUT)).await;
+    let published = script.count("Publish");
+    assert_eq!(script.seen().len() - published, count, "every answer was asked for");
+    (ended, published)
+}
+
+/// The same state so many times.
+fn reads(state_read: &str, times: usize) -> Vec<Step> {
+    vec![state(state_read); times]
+}
+
+fn told(ended: Result<Report, Error>) -> (&'static str, u32, u32) {
+    let report = ended.unwrap();
+    (report.outcome.as_str(), report.disconnect_calls, report.describe_calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepted_and_read_is_disconnected() {
+    let (ended, notices) = walk(&[accepted(), state("DISCONNECTED")]).await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 1), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_and_read_twice_is_already_disconnected() {
+    let (ended, notices) = walk(&[vec![rejected()], reads("DISCONNECTED", 2)].concat()).await;
+    assert_eq!((told(ended), notices), (("ALREADY_DISCONNECTED", 1, 2), 1));
+}
+
+/// KMS is eventually consistent: right after a connect, its rejection and a read can both be stale.
+#[tokio::test(start_paused = true)]
+async fn second_read_comes_a_second_later_and_may_contradict() {
+    let answers = [
+        vec![rejected(), state("DISCONNECTED")],
+        reads("CONNECTED", 3),
+        vec![accepted(), state("DISCONNECTED")],
+    ];
+    let begun = tokio::time::Instant::now();
+    let (ended, notices) = walk(&answers.concat()).await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 2, 5), 2));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+/// Without an acceptance, `DISCONNECTED` must be read twice in a row, whatever was read before.
+#[tokio::test(start_paused = true)]
+async fn one_read_never_confirms_a_rejection() {
+    for between in ["CONNECTED", "CONNECTING", "FAILED", "HIBERNATING"] {
+        let answers = [
+            vec![rejected(), state(between), state("DISCONNECTED"), state(between)],
+            reads("DISCONNECTED", 2),
+        ];
+        let (ended, _) = walk(&answers.concat()).await;
+        assert_eq!(told(ended), ("DISCONNECTED", 1, 5), "{between}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn second_read_that_fails_is_repeated_without_an_early_notice() {
+    let answers = [
+        vec![rejected(), state("DISCONNECTED")],
+        vec![kms_error("ThrottlingException"); 3],
+        vec![state("DISCONNECTED")],
+    ];
+    let (ended, notices) = walk(&answers.concat()).await;
+    assert_eq!((told(ended), notices), (("ALREADY_DISCONNECTED", 1, 5), 1));
+}
+
+/// The run ends between the two reads.
+#[tokio::test(start_paused = true)]
+async fn disconnected_read_once_is_not_verified_and_says_so() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => rejected(),
+        _ => state("DISCONNECTED"),
+    });
+    let ended = handle(&script.app(), invocation(Duration::from_secs(1))).await;
+    assert_eq!(ended.unwrap_err().error_type.as_str(), "NotVerified");
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(
+        (&notice["outcome"], &notice["severity"], &notice["describeCalls"]),
+        (&"NOT_VERIFIED".into(), &"WARNING".into(), &1.into())
+    );
+    assert!(notice["message"].as_str().unwrap().contains("read once"), "{notice}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_because_it_is_disconnecting_is_waited_for() {
+    let answers = [vec![rejected()], reads("DISCONNECTING", 5), reads("DISCONNECTED", 1)];
+    let (ended, notices) = walk(&answers.concat()).await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 6), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_or_two_stale_reads_are_not_a_reconnect() {
+    for stale in ["CONNECTED", "CONNECTING", "FAILED"] {
+        let answers = [
+            vec![accepted()],
+            reads(stale, 2),
+            reads("DISCONNECTING", 2),
+            reads("DISCONNECTED", 1),
+        ];
+        let (ended, notices) = walk(&answers.concat()).await;
+        assert_eq!((told(ended), notices), (("DISCONNECTED", 1, 5), 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connected_again_for_three_reads_is_disconnected_again() {
+    let answers = [
+        vec![accepted(), state("DISCONNECTING")],
+        reads("CONNECTED", 3),
+        vec![accepted()],
+        reads("CONNECTING", 3),
+        vec![rejected(), state("DISCONNECTED")],
+    ];
+    let (ended, notices) = walk(&answers.concat()).await;
+    assert_eq!((told(ended), notices), (("DISCONNECTED", 3, 8), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_state_is_not_success() {
+    let answers = [vec![accepted()], reads("HIBERNATING", 3), reads("DISCONNECTED", 1)];
+    let (ended, _) = walk(&answers.concat()).await;
+    assert_eq!(told(ended), ("DISCONNECTED", 1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_is_reported_and_the_next_invocation_works() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => accepted(),
+        ("DisconnectCustomKeyStore", _) => rejected(),
+        (_, 0) => state("DISCONNECTING"),
+        (_, 1) => Step::Panic,
+        _ => state("DISCONNECTED"),
+    });
+    let app = script.app();
+    let error = handle(&app, invocation(TIMEOUT)).await.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "InternalError");
+    let message = error.to_string();
+    assert!(message.contains("panic"), "{message}");
+    assert!(
+        message.contains("the state last read is DISCONNECTING"),
+        "what was done is reported: {message}"
+    );
+    assert!(message.contains("KMS accepted a request"), "{message}");
+    assert!(!message.contains("was not disconnected"), "{message}");
+    assert_eq!(script.count("Publish"), 2, "the early notice and the failure's");
+    assert_eq!(told(handle(&app, invocation(TIMEOUT)).await).0, "ALREADY_DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_in_the_notice_does_not_hide_the_outcome() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => Step::Panic,
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let error = scripted(&script).await.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "NotificationFailed");
+    assert!(error.to_string().contains("\"outcome\":\"DISCONNECTED\""), "{error}");
+}
+
+/// Another run's disconnect is in progress, and KMS rejects this one: nothing was accepted.
+#[tokio::test(start_paused = true)]
+async fn accepted_is_said_only_of_what_kms_accepted() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => rejected(),
+        _ => state("DISCONNECTING"),
+    });
+    assert!(scripted(&script).await.is_err());
+    for notice in script.notices() {
+        assert!(
+            !notice["message"].as_str().unwrap().contains("KMS accepted"),
+            "{notice}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_repeat_is_not_called_a_failed_read() {
+    let answers = [
+        vec![accepted()],
+        reads("CONNECTED", 3),
+        vec![kms_error("AccessDeniedException")],
+    ];
+    let (ended, _) = walk(&answers.concat()).await;
+    let message = ended.unwrap_err().message;
+    assert!(message.contains("a repeated request failed"), "{message}");
+    assert!(!message.contains("could not be read"), "{message}");
+}
+
+/// Who may not disconnect it, and finds it disconnected, does not say that it is not.
+#[tokio::test(start_paused = true)]
+async fn denied_disconnect_of_a_disconnected_store_does_not_contradict_itself() {
+    let (ended, _) = walk(&[kms_error("AccessDeniedException"), state("DISCONNECTED")]).await;
+    let error = ended.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "AccessDenied");
+    let message = error.message;
+    assert!(message.contains("This run did not disconnect"), "{message}");
+    assert!(!message.contains("was not disconnected"), "{message}");
+}
+
+/// Runs the plain event against a script of HTTP answers.
+async fn scripted(script: &Scripted) -> Result<Report, Error> {
+    handle(&script.app(), invocation(TIMEOUT)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_denied_ends_the_verification_at_once() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => kms_error("AccessDeniedException"),
+    });
+    let error = scripted(&script).await.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "NotVerified");
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(
+        (&notice["outcome"], &notice["final"]),
+        (&Value::from("NOT_VERIFIED"), &Value::from(true))
+    );
+    assert_eq!(notice["error"]["code"], "AccessDeniedException");
+    let advice = notice["error"]["advice"].as_str().unwrap();
+    assert!(advice.contains("kms:DescribeCustomKeyStores"), "{advice}");
+    assert_eq!(script.seen().len(), 3, "one of each call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_not_found_after_acceptance_is_read_again() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0..6) => kms_error("CustomKeyStoreNotFoundException"),
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(told(scripted(&script).await), ("DISCONNECTED", 1, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejection_after_an_acceptance_is_not_verified() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => accepted(),
+        ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "NotVerified");
+    let notice = script.notices().pop().unwrap();
+    assert_eq!(
+        (&notice["outcome"], &notice["severity"], &notice["connectionState"]),
+        (
+            &Value::from("NOT_VERIFIED"),
+            &Value::from("CRITICAL"),
+            &Value::from("CONNECTED")
+        )
+    );
+    assert_eq!(notice["error"]["code"], "AccessDeniedException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_repeat_of_the_disconnect_is_retried() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 1) => kms_error("ThrottlingException"),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0..6) => state("CONNECTED"),
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(told(scripted(&script).await), ("DISCONNECTED", 3, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connected_store_is_never_called_unusable() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "NotVerified");
+    assert!(
+        script.count("DisconnectCustomKeyStore") > 10,
+        "it is asked for again and again"
+    );
+    for notice in script.notices() {
+        let message = notice["message"].as_str().unwrap();
+        assert!(
+            message.contains("Treat its keys as usable until DISCONNECTED is read"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_without_store_or_state_does_not_verify() {
+    for body in [
+        "{\"CustomKeyStores\":[]}",
+        "{}",
+        "{\"CustomKeyStores\":[{\"CustomKeyStoreId\":\"cks-other\",\"ConnectionState\":\"DISCONNECTED\"}]}",
+    ] {
+        let script = Scripted::new(move |operation, _| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ => Step::Answer(200, body.into()),
+        });
+        assert_eq!(
+            scripted(&script).await.unwrap_err().error_type.as_str(),
+            "NotVerified",
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unanswered_disconnect_is_read_before_it_is_a_failure() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => Step::Hang,
+        _ => state("DISCONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dry_run_that_cannot_read_the_store_fails() {
+    for (code, kind) in [
+        ("AccessDeniedException", "AccessDenied"),
+        ("CustomKeyStoreNotFoundException", "KeyStoreNotFound"),
+    ] {
+        let script = Scripted::new(move |operation, _| match operation {
+            "Publish" => published(),
+            _ => kms_error(code),
+        });
+        let mut drill = invocation(TIMEOUT);
+        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
+            .as_str()
+            .into();
+        let error = handle(&script.app(), drill).await.unwrap_err();
+        assert_eq!(error.error_type.as_str(), kind);
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 0);
+        let notice = script.notices().pop().unwrap();
+        assert_eq!(
+            (&notice["outcome"], &notice["dryRun"]),
+            (&Value::from("FAILED"), &Value::from(true))
+        );
+        assert!(!notice["findings"].as_array().unwrap().is_empty());
+    }
+}
+
+/// A throttled request was not carried out, so a store that is disconnected then was so before.
+#[tokio::test(start_paused = true)]
+async fn rejected_after_throttling_is_already_disconnected() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0..=4) => kms_error("ThrottlingException"),
+        ("DisconnectCustomKeyStore", _) => rejected(),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("ALREADY_DISCONNECTED", 6, 2)
+    );
+}
+
+/// The first request was carried out and its answer lost: the second is rejected because of the first.
+#[tokio::test(start_paused = true)]
+async fn rejection_after_a_lost_answer_is_disconnected() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => Step::Answer(500, String::new()),
+        ("DisconnectCustomKeyStore", _) => rejected(),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("DISCONNECTED", 2, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_run_claims_only_what_it_read() {
+    for (first, expected) in [
+        ("DISCONNECTED", "ALREADY_DISCONNECTED"),
+        ("DISCONNECTING", "DISCONNECTED"),
+    ] {
+        let script = Scripted::new(move |operation, before| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => kms_error("ThrottlingException"),
+            _ if before == 0 => state(first),
+            _ => state("DISCONNECTED"),
+        });
+        assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), expected);
+    }
+}
+
+/// With every third request the state is read, so nobody waits two minutes for what has happened.
+#[tokio::test(start_paused = true)]
+async fn unanswered_disconnect_is_found_by_the_third_request() {
+    for under_way in ["DISCONNECTED", "DISCONNECTING"] {
+        let script = Scripted::new(move |operation, before| match (operation, before) {
+            ("Publish", _) => published(),
+            ("DisconnectCustomKeyStore", _) => Step::Answer(500, String::new()),
+            (_, 0) => state(under_way),
+            _ => state("DISCONNECTED"),
+        });
+        let report = scripted(&script).await.unwrap();
+        assert_eq!((report.outcome.as_str(), report.disconnect_calls), ("DISCONNECTED", 3));
+    }
+}
+
+/// Then a definite error comes. It does not say what became of the request before it, so the state is read.
+#[tokio::test(start_paused = true)]
+async fn rejection_after_a_lost_answer_is_read_first() {
+    for (read, expected) in [("DISCONNECTING", None), ("CONNECTED", Some("AccessDenied"))] {
+        let script = Scripted::new(move |operation, before| match (operation, before) {
+            ("Publish", _) => published(),
+            ("DisconnectCustomKeyStore", 0) => Step::Answer(500, String::new()),
+            ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
+            (_, 0) => state(read),
+            _ => state("DISCONNECTED"),
+        });
+        let ended = scripted(&script).await;
+        assert_eq!(ended.err().map(|error| error.error_type.as_str()), expected, "{read}");
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 2);
+        if expected.is_some() {
+            let message = script.notices().pop().unwrap()["message"].to_string();
+            assert!(message.contains("not known whether"), "{message}");
+        }
+    }
+}
+
+/// However long the pauses are by then, the last read is a few seconds before the budget's end.
+#[tokio::test(start_paused = true)]
+async fn the_last_read_comes_just_before_the_end() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTING"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert!(scripted(&script).await.is_err());
+    let last = *script.times("DescribeCustomKeyStores").last().unwrap() - begun;
+    // 900 s less 0.5 s to return, 15 s for the notice and 3 s for the read (src/budget.rs, src/retry.rs).
+    let expected = Duration::from_millis(881_500);
+    assert!(
+        last >= expected && last < expected + Duration::from_millis(10),
+        "{last:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn denied_disconnect_is_reported_with_the_state_read_once() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => kms_error("AccessDeniedException"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "AccessDenied");
+    let message = script.notices().pop().unwrap()["message"].to_string();
+    assert!(message.contains("was not disconnected"), "{message}");
+    assert!(message.contains("the state last read is CONNECTED"), "{message}");
+    let asked: Vec<_> = script.seen().into_iter().map(|seen| seen.operation).collect();
+    assert_eq!(
+        asked,
+        ["DisconnectCustomKeyStore", "DescribeCustomKeyStores", "Publish"]
+    );
+}
+
+/// A throttled read is no reason to wake somebody twice.
+#[tokio::test(start_paused = true)]
+async fn unanswered_first_look_is_repeated_before_the_early_notice() {
+    for (unanswered, notices) in [(1, 1), (2, 1), (9, 2)] {
+        let script = Scripted::new(move |operation, before| match operation {
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ if before < unanswered => kms_error("ThrottlingException"),
+            _ => state("DISCONNECTED"),
+        });
+        let begun = tokio::time::Instant::now();
+        assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
+        assert_eq!(script.count("Publish"), notices, "{unanswered} reads without an answer");
+        let told = script.times("Publish")[0] - begun;
+        assert!(told < Duration::from_millis(2100), "{told:?}");
+    }
+}
+
+/// The time for the first look is a part of what is left, so that a short run still tells.
+#[tokio::test(start_paused = true)]
+async fn contradicting_first_read_is_reported_at_once() {
+    let script = Scripted::new(|operation, before| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ if before == 0 => state("CONNECTED"),
+        _ => state("DISCONNECTED"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
+    assert_eq!(script.times("Publish")[0] - begun, Duration::ZERO);
+}
+
+/// The form that was published, parsed.
+fn published_forms(script: &Scripted) -> Vec<std::collections::HashMap<String, String>> {
+    let seen = script.seen().into_iter().filter(|seen| seen.operation == "Publish");
+    seen.map(|seen| form_urlencoded::parse(seen.body.as_bytes()).into_owned().collect())
+        .collect()
+}
+
+fn disconnecting_once() -> Scripted {
+    Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0) => state("DISCONNECTING"),
+        _ => state("DISCONNECTED"),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_fifo_topic_gets_group_and_deduplication() {
+    let fifo = "arn:aws:sns:us-east-1:123456789012:notices.fifo";
+    for (topic, is_fifo) in [(TOPIC, false), (fifo, true)] {
+        let script = disconnecting_once();
+        let app = App {
+            config: config(&[("TOPIC_ARN", topic)]),
+            ..script.app()
+        };
+        handle(&app, invocation(TIMEOUT)).await.unwrap();
+        let mut nameless = invocation(TIMEOUT);
+        nameless.payload = "{}".into();
+        assert!(handle(&app, nameless).await.is_err());
+        let forms = published_forms(&script);
+        let field = |name: &str| forms.iter().map(|form| form.get(name).cloned()).collect::<Vec<_>>();
+        assert_eq!(field("TopicArn"), vec![Some(topic.to_owned()); 3]);
+        if is_fifo {
+            let request = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+            let ids = ["DISCONNECTING-early", "DISCONNECTED-final", "REFUSED-final"];
+            assert_eq!(
+                field("MessageGroupId"),
+                [ID, ID, "none"].map(|group| Some(group.to_owned()))
+            );
+            assert_eq!(
+                field("MessageDeduplicationId"),
+                ids.map(|id| Some(format!("{request}-{id}")))
+            );
+        } else {
+            assert_eq!(field("MessageGroupId"), vec![None; 3]);
+            assert_eq!(field("MessageDeduplicationId"), vec![None; 3]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn notice_attributes_leave_out_an_absent_key_store() {
+    let script = disconnecting_once();
+    handle(&script.app(), invocation(TIMEOUT)).await.unwrap();
+    let mut nameless = invocation(TIMEOUT);
+    nameless.payload = "{}".into();
+    assert!(handle(&script.app(), nameless).await.is_err());
+    let told: Vec<_> = published_forms(&script)
+        .into_iter()
+        .map(|form| {
+            let value = |wanted: &str| {
+                let entry = (1..=4).find(|n| {
+                    form.get(&format!("MessageAttributes.entry.{n}.Name"))
+                        .is_some_and(|name| name == wanted)
+                })?;
+                assert_eq!(
+                    form[&format!("MessageAttributes.entry.{entry}.Value.DataType")],
+                    "String"
+                );
+                form.get(&format!("MessageAttributes.entry.{entry}.Value.StringValue"))
+                    .cloned()
+            };
+            ["outcome", "severity", "trigger", "customKeyStoreId"].map(|name| value(name).unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["DISCONNECTING", "WARNING", "direct", ID],
+            ["DISCONNECTED", "INFO", "direct", ID],
+            ["REFUSED", "ERROR", "direct", ""],
+        ]
+    );
+}
+
+/// The last try comes just before the end, and a publish without a message ID is no publish.
+#[tokio::test(start_paused = true)]
+async fn unconfirmed_publish_is_retried_for_thirty_seconds() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => Step::Answer(200, "<PublishResponse><PublishResult/></PublishResponse>".into()),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(
+        scripted(&script).await.unwrap_err().error_type.as_str(),
+        "NotificationFailed"
+    );
+    let last = *script.times("Publish").last().unwrap() - begun;
+    let expected = Duration::from_secs(27);
+    assert!(
+        last >= expected && last < expected + Duration::from_millis(10),
+        "{last:?}"
+    );
+}
+
+/// Any state that this version does not know, and none at all, is not the wanted one.
+#[tokio::test(start_paused = true)]
+async fn unknown_state_is_reported_verbatim() {
+    let script = Scripted::new(|operation, before| match (operation, before) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => accepted(),
+        (_, 0 | 1 | 3 | 4) => state("CONNECTED"),
+        (_, 2 | 5) => state("PAUSED"),
+        _ => state("DISCONNECTED"),
+    });
+    let report = scripted(&script).await.unwrap();
+    assert_eq!(
+        (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
+        ("DISCONNECTED", 1, 7)
+    );
+}
