@@ -1,6 +1,9 @@
 //! What the documents tell a reader to copy is what the function takes, and what they link is there.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use disconnect_custom_key_store::{
     event::{self, Request},
@@ -9,28 +12,40 @@ use disconnect_custom_key_store::{
 };
 use serde_json::Value;
 
-const README: &str = include_str!("../../README.md");
+const TRIGGERS: &str = include_str!("../../docs/triggers.md");
+const REPORT: &str = include_str!("../../docs/report.md");
+const PROMISES: &str = include_str!("../../docs/promises.md");
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
-/// The documents, by the folder that their links start from.
-const DOCUMENTS: [(&str, &str); 5] = [
-    ("", README),
-    ("docs", RUNBOOK),
-    ("", include_str!("../../SECURITY.md")),
-    ("", include_str!("../../CONTRIBUTING.md")),
-    ("", include_str!("../../CHANGELOG.md")),
-];
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents, by their path.
+fn documents() -> Vec<(PathBuf, String)> {
+    let pages = fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let of_root = [
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "tests/README.md",
+    ];
+    pages
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .chain(of_root.map(|name| root().join(name)))
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
+}
 
 fn event_file(stem: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(stem);
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The JSON blocks of the README, with the heading under which each stands.
-fn blocks() -> Vec<(String, Value)> {
-    blocks_of(README)
-}
-
+/// The JSON blocks of a document, with the heading under which each is.
 fn blocks_of(document: &str) -> Vec<(String, Value)> {
     let mut heading = "";
     let mut block: Option<String> = None;
@@ -63,9 +78,9 @@ fn matches(pattern: &Value, event: &Value) -> bool {
 }
 
 #[test]
-fn every_payload_in_the_readme_is_accepted() {
+fn every_documented_payload_is_accepted() {
     let mut accepted = 0;
-    for (heading, block) in blocks() {
+    for (heading, block) in blocks_of(TRIGGERS) {
         if block.get("CustomKeyStoreId").is_some() {
             let event = event::read(&block.to_string().as_str().into(), &AccountRegion::default());
             assert!(
@@ -81,7 +96,7 @@ fn every_payload_in_the_readme_is_accepted() {
 #[test]
 fn every_documented_rule_matches_its_event_alone() {
     let mut rules = 0;
-    for (heading, pattern) in blocks() {
+    for (heading, pattern) in blocks_of(TRIGGERS) {
         let (meant, neighbours) = match heading.as_str() {
             "Custom events on an EventBridge bus" => ("eventbridge-custom.json", vec!["cloudtrail-connect.json"]),
             "CloudWatch alarms" => (
@@ -104,9 +119,9 @@ fn every_documented_rule_matches_its_event_alone() {
 }
 
 #[test]
-fn the_report_in_the_readme_is_an_outcome() {
+fn the_documented_report_is_an_outcome() {
     let validator = jsonschema::validator_for(&schema::outcome()).unwrap();
-    let reports: Vec<_> = blocks()
+    let reports: Vec<_> = blocks_of(REPORT)
         .into_iter()
         .filter(|(heading, _)| heading == "Outcomes")
         .collect();
@@ -216,22 +231,84 @@ fn service_control_policy_denies_tampering_not_the_switch() {
 }
 
 #[test]
-fn every_file_and_heading_that_the_documents_link_is_there() {
-    for (folder, document) in DOCUMENTS {
+fn every_linked_file_and_heading_is_there() {
+    let mut links_seen = 0;
+    for (path, document) in documents() {
         let links = document.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with("http")) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
             let text = if file.is_empty() {
-                document.to_owned()
+                document.clone()
             } else {
-                assert!(path.exists(), "{link}");
-                fs::read_to_string(&path).unwrap_or_default()
+                let target = path.parent().unwrap().join(file);
+                assert!(target.exists(), "{link} in {}", path.display());
+                fs::read_to_string(&target).unwrap_or_default()
             };
             let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor_of);
-            assert!(anchor.is_empty() || anchors.any(|found| found == anchor), "{link}");
+            assert!(
+                anchor.is_empty() || anchors.any(|found| found == anchor),
+                "{link} in {}",
+                path.display()
+            );
+            links_seen += 1;
         }
     }
+    assert!(links_seen > 80, "{links_seen} links");
+}
+
+/// Whoever opens a page learns at once whether it is for them.
+#[test]
+fn every_page_begins_with_for_whom_it_is() {
+    for (path, document) in documents() {
+        if path.parent().unwrap().ends_with("docs") {
+            let first = document
+                .lines()
+                .find(|line| !line.is_empty() && !line.starts_with('#'))
+                .unwrap();
+            assert!(first.starts_with("For "), "{}: {first}", path.display());
+        }
+    }
+}
+
+/// The tests that the architecture and the promises name are there.
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let (_, section) = page.split_once("## Invariants").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut named = 0;
+    let sources = sources();
+    for row in section.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let held_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        for name in held_by
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| !name.contains(['.', '/', ' ']))
+        {
+            assert!(sources.contains(&format!("fn {name}(")), "{name}");
+            named += 1;
+        }
+    }
+    assert!(named >= 10, "{named} tests are named");
+}
+
+/// All of the code, tests included.
+fn sources() -> String {
+    fn gather(folder: &Path, found: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                gather(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut found = String::new();
+    gather(&root().join("src"), &mut found);
+    gather(&root().join("tests"), &mut found);
+    found
 }
 
 /// The anchor that a renderer gives a heading.
@@ -243,15 +320,13 @@ fn anchor_of(heading: &str) -> String {
 
 /// A row a promise, and each row names a test, or a helper of the tests, that stands in the file it links.
 #[test]
-fn every_promise_in_the_readme_names_what_holds_it() {
-    let (_, section) = README.split_once("## What it promises when things break").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
+fn every_promise_names_what_holds_it() {
     let mut rows = 0;
-    for row in section.lines().filter(|line| line.starts_with("| ")).skip(2) {
+    for row in PROMISES.lines().filter(|line| line.starts_with("| ")).skip(2) {
         let held_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
         let links = held_by.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let tests: String = links
-            .map(|link| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(link)).unwrap())
+            .map(|link| fs::read_to_string(root().join("docs").join(link)).unwrap())
             .collect();
         assert!(
             tests.contains("#[test]") || tests.contains("Trial::test") || tests.contains("#[tokio::test"),
