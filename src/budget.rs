@@ -46,8 +46,7 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// retries an asynchronous event.
 pub const ACT_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long the first look may be tried for, if KMS does not answer, before somebody is told that it is not verified
-/// yet.
+/// How long the first look may be tried for, if KMS does not answer, before the early notice.
 pub const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long after the first read the second one comes that confirms an earlier disconnect. KMS is eventually

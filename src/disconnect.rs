@@ -71,7 +71,7 @@ impl Procedure<'_> {
         };
         match self.first_look(progress, &mut seen).await {
             Look::Ended(end) => end,
-            // Nobody is told early of a store that is disconnected, and only not yet confirmed.
+            // No early notice of a store that is disconnected and not yet confirmed.
             Look::OnceMore => self.verify(progress, seen, None, not_yet).await,
             Look::NotYet(error) => {
                 not_yet(progress).await;

@@ -31,7 +31,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let (origin, outcome) = run(app, &invocation, started, budget, &mut progress).await;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
-    let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_told(&report);
+    let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_published(&report);
     let notice = if outcome.is_published() && !is_repeated {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
         let published = publish(&app.sns, &app.config.topic, &report, until, &mut progress).await;

@@ -83,7 +83,7 @@ impl TopicArn {
         &self.region
     }
 
-    /// Whether the topic is FIFO, and so wants a group and a deduplication ID.
+    /// True if the topic is FIFO, and so needs a group and a deduplication ID.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
         self.arn.strip_suffix(".fifo").is_some()

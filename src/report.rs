@@ -77,7 +77,7 @@ impl Stage<'_> {
     }
 }
 
-/// The wire form. `message` stands first for people who read it in an e-mail; what is absent is
+/// The wire form. `message` comes first for people who read it in an e-mail; what is absent is
 /// left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,7 +101,7 @@ pub struct Report {
     /// The state as last read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    /// Whether nothing could have been changed.
+    /// True if nothing could have been changed.
     pub dry_run: bool,
     /// `false` in the early notice alone.
     #[serde(rename = "final")]

@@ -26,7 +26,7 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// Each field may be spelt with a small letter too, and stands once: "one of the two" for the one
+/// Each field may be spelt with a small letter too, and is given once: "one of the two" for the one
 /// that is required, and "not both" for the others.
 fn accept_both_spellings(schema: &mut Value) {
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();

@@ -30,7 +30,7 @@ pub(crate) enum Tries {
 pub(crate) struct Finding {
     /// A sentence, with its advice.
     pub(crate) text: String,
-    /// Whether it says only that a call was not answered this time, so that nothing is known to be wrong.
+    /// True if it says only that a call was not answered this time, so that nothing is known to be wrong.
     pub(crate) may_pass: bool,
 }
 
@@ -123,7 +123,7 @@ impl Check<'_> {
         let mut findings = Vec::new();
         if attribute("SubscriptionsConfirmed") == Some("0") {
             findings.push(Finding::certain(format!(
-                "The topic {topic} has no confirmed subscription: nobody is told of anything. Advice: subscribe \
+                "The topic {topic} has no confirmed subscription, so no notice reaches anybody. Advice: subscribe \
                  somebody to it, and confirm the subscription."
             )));
         }

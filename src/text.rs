@@ -49,7 +49,7 @@ pub(crate) fn cut(value: &str, limit: usize) -> String {
 
 /// Escapes what a reader does not see but a viewer obeys, as JSON does: its writer leaves C1 controls, line and
 /// paragraph separators, zero-width characters, tags and marks that turn the writing direction as they are. What is
-/// not ASCII stands in strings alone in a JSON document, so it still says the same.
+/// not ASCII is only inside strings in a JSON document, so the document still says the same.
 #[must_use]
 pub(crate) fn visible(text: String) -> String {
     if (text.is_ascii() && !text.contains('\u{7f}')) || !text.chars().any(is_hidden) {

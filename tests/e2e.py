@@ -505,7 +505,7 @@ def rejected(cloud, template):
     schedule = {"ScheduleExpression": "rate(1 day)", "ScheduleKeyStoreId": ARCHIVE}
     drill = {"DrillScheduleExpression": "rate(1 day)", "DrillKeyStoreId": ARCHIVE}
     for parameters, why in [
-        ({"AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "stands alone"),
+        ({"AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "must be alone"),
         ({"AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
         ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),
         ({**listed, **drill}, "DrillKeyStoreId must be among"),

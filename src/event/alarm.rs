@@ -19,7 +19,7 @@ struct Alarm {
     reason: Option<String>,
     /// What holds its actions back, if anything does.
     held_back: Option<String>,
-    /// True if it tells of one contributor of a grouped alarm.
+    /// True if it is about one contributor of a grouped alarm.
     is_of_contributor: bool,
     /// The expressions of its metrics.
     expressions: Vec<String>,

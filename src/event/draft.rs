@@ -192,13 +192,13 @@ fn two_in_one(object: &Object) -> Option<Fault> {
     })
 }
 
-/// The fault that EventBridge replays the event from an archive: it tells of something long past.
+/// The fault that EventBridge replays the event from an archive, long after what it reports.
 fn replayed(object: &Object) -> Option<Fault> {
     let name = object.get("replay-name")?;
     let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
     Some(Fault::new(
         format!(
-            "it is a replay ({}) from an archive, which tells of something long past",
+            "it is a replay ({}) from an archive, and reports something long past",
             crate::text::quote(&name)
         ),
         "Exclude this rule from the replay; if the key store must be disconnected now, invoke the function by hand",

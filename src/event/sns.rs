@@ -32,9 +32,9 @@ impl Message {
 
 /// Reads the message of the one record.
 pub(super) fn message(event: &Object) -> Message {
-    let record = match event.get("Records").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([record]) => record,
-        Some(_) | None => return Message::None,
+    let records = event.get("Records").and_then(Value::as_array);
+    let Some([record]) = records.map(Vec::as_slice) else {
+        return Message::None;
     };
     let text = match record.pointer("/Sns/Message") {
         None => return Message::Unusable("its Message is missing".into()),

@@ -131,7 +131,7 @@ fn group(report: &Report) -> String {
 }
 
 /// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
-/// times is one notice. Init has no request ID; what it tells and where stand in for one, so that Lambda's retries of
+/// times is one notice. Init has no request ID; its message and Region take its place, so that Lambda's retries of
 /// one faulty configuration are one notice, and the next fault or the next Region another. At most 128 characters.
 #[must_use]
 pub fn deduplication_id(report: &Report) -> String {
@@ -143,8 +143,8 @@ pub fn deduplication_id(report: &Report) -> String {
     format!("{request}-{}-{stage}", report.outcome.as_str())
 }
 
-fn hash(told: impl Hash) -> u64 {
+fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    told.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }

@@ -19,9 +19,9 @@ pub struct Refusals(Arc<Mutex<VecDeque<u64>>>);
 
 impl Refusals {
     /// True if the notice of this refusal was published by a run of the same event.
-    pub(crate) fn is_told(&self, report: &Report) -> bool {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        key(report).is_some_and(|key| told.contains(&key))
+    pub(crate) fn is_published(&self, report: &Report) -> bool {
+        let published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        key(report).is_some_and(|key| published.contains(&key))
     }
 
     /// Remembers a report that was published, if it is a refusal.
@@ -29,11 +29,11 @@ impl Refusals {
         let Some(key) = key(report) else {
             return;
         };
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() == REMEMBERED {
-            told.pop_front();
+        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if published.len() == REMEMBERED {
+            published.pop_front();
         }
-        told.push_back(key);
+        published.push_back(key);
     }
 }
 
