@@ -1,6 +1,9 @@
 //! The procedure's walks through the states, against sequences of modelled answers.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use crate::double::{ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state};
 use disconnect_custom_key_store::{app::App, error::Error, handler::handle, report::Report};
@@ -11,14 +14,14 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 /// Runs the plain event against these answers of KMS, in this order and no others. Gives the result and the number of
 /// notices.
 async fn walk(answers: &[Step]) -> (Result<Report, Error>, usize) {
-    let (answers, asked) = (answers.to_vec(), std::sync::atomic::AtomicUsize::new(0));
+    let (answers, asked) = (answers.to_vec(), AtomicUsize::new(0));
     let count = answers.len();
-    let script = Scripted::new(move |operation, _| match operation {
-        "Publish" => published(),
-        _ => {
-            let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            answers.get(number).expect("no more is asked").clone()
+    let script = Scripted::new(move |operation, _| {
+        if operation == "Publish" {
+            return published();
         }
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        answers.get(number).expect("no more is asked").clone()
     });
     let ended = handle(&script.app(), invocation(TIMEOUT)).await;
     let published = script.count("Publish");
