@@ -12,6 +12,7 @@ use std::{fs, hint::black_box, path::Path, time::SystemTime};
 use criterion::{Criterion, criterion_group, criterion_main};
 use disconnect_custom_key_store::{
     aws::{CallError, ConnectionState, KeyStore, KeyStoreType, Operation},
+    config::Function,
     event::{self, Payload, Trigger, TriggerType},
     ids::AccountRegion,
     outcome::{NotVerified, Outcome},
@@ -54,7 +55,13 @@ fn outcomes(criterion: &mut Criterion) {
         requested_by: Some("on-call".into()),
         dry_run: false,
         is_observing: false,
+        account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
+        function: Function {
+            name: Some("switch-Function".into()),
+            allow_list_sha256: Some("0".repeat(64)),
+            ..Function::default()
+        },
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::now(),
         started: Instant::now(),

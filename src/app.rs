@@ -17,8 +17,30 @@ pub struct App {
     pub kms: aws_sdk_kms::Client,
     /// SNS in the topic's Region.
     pub sns: aws_sdk_sns::Client,
+    /// Where chat messages go, if there is a chat.
+    pub chat: Option<Chat>,
     /// The refusals that were published: the one thing that an invocation leaves for the next.
     pub refusals: Refusals,
+}
+
+/// Where chat messages go.
+#[derive(Debug, Clone)]
+pub struct Chat {
+    /// SNS in the chat topic's Region.
+    pub sns: aws_sdk_sns::Client,
+    /// The chat topic.
+    pub topic: TopicArn,
+}
+
+impl Chat {
+    /// The chat of a topic.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, topic: TopicArn, endpoints: &Endpoints) -> Self {
+        Self {
+            sns: sns_client(sdk, &topic, endpoints),
+            topic,
+        }
+    }
 }
 
 impl App {
@@ -32,6 +54,10 @@ impl App {
         Self {
             kms: aws_sdk_kms::Client::from_conf(kms.build()),
             sns: sns_client(sdk, &config.topic, &config.endpoints),
+            chat: config
+                .chat_topic
+                .clone()
+                .map(|topic| Chat::new(sdk, topic, &config.endpoints)),
             refusals: Refusals::default(),
             config,
         }

@@ -19,7 +19,7 @@
 //! | verifying, with the pauses [`READS`] | the rest |
 //!
 //! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried for
-//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check. Init has
+//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message after it for [`CHAT_LIMIT`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check. Init has
 //! [`INIT_CHECK_LIMIT`] for the self-check, and [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
 
 use std::time::Duration;
@@ -63,6 +63,9 @@ pub const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
 /// How long the final notice may be tried for. What was done is in the log by then, a person who invoked the function
 /// waits for its answer, and Lambda's retries of an event publish again.
 pub const NOTICE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a chat message may be tried for. It goes out after the notice, and the early one beside the verification.
+pub const CHAT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the self-check of a dry run may take.
 pub const DRY_RUN_CHECK_LIMIT: Duration = Duration::from_secs(10);

@@ -19,8 +19,25 @@ pub struct Config {
     pub dry_run: bool,
     /// `AWS_REGION`: the function's own Region, which Lambda sets. KMS is called here.
     pub region: String,
+    /// `CHAT_TOPIC_ARN`: a second, standard topic, for chat.
+    pub chat_topic: Option<TopicArn>,
     /// Where AWS is called, if not at the Region's public endpoints.
     pub endpoints: Endpoints,
+    /// What every report says of this function.
+    pub function: Function,
+}
+
+/// What every report says of the function, whether it works or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Function {
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
+    pub name: Option<String>,
+    /// `AWS_LAMBDA_LOG_STREAM_NAME`, which Lambda sets.
+    pub log_stream: Option<String>,
+    /// `RUNBOOK_URL`: where the people who are woken find what to do.
+    pub runbook: Option<String>,
+    /// The digest of the allow-list, as an auditor files it; absent if the list is faulty.
+    pub allow_list_sha256: Option<String>,
 }
 
 /// The SDK's variables of endpoints, read here and not by the SDK: the SDK panics on an empty one, refuses every call
@@ -54,7 +71,14 @@ impl Config {
         let is_set = |name: &&str| (variables.lookup)(name).is_some();
         let name = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set);
         let region = variables.read(name.unwrap_or("AWS_REGION"), REGION, region);
+        let chat_topic = variables.read("CHAT_TOPIC_ARN", CHAT_TOPIC, chat_topic).flatten();
         let endpoints = variables.endpoints();
+        let function = Function {
+            name: variables.text("AWS_LAMBDA_FUNCTION_NAME"),
+            log_stream: variables.text("AWS_LAMBDA_LOG_STREAM_NAME"),
+            runbook: variables.read("RUNBOOK_URL", RUNBOOK, runbook).flatten(),
+            allow_list_sha256: allowed.as_ref().map(AllowList::sha256),
+        };
         let faults = variables.faults;
         match (allowed, topic, dry_run, region) {
             (Some(allowed), Some(topic), Some(dry_run), Some(region)) if faults.is_empty() => Ok(Self {
@@ -62,13 +86,17 @@ impl Config {
                 topic,
                 dry_run,
                 region,
+                chat_topic,
                 endpoints,
+                function,
             }),
             (_, topic, _, region) => Err(Box::new(InvalidConfiguration {
                 faults,
                 topic,
                 region,
+                chat_topic,
                 endpoints,
+                function,
             })),
         }
     }
@@ -83,8 +111,12 @@ pub struct InvalidConfiguration {
     pub topic: Option<TopicArn>,
     /// The function's Region, if that variable was good.
     pub region: Option<String>,
+    /// The topic of the chat, if that variable was good.
+    pub chat_topic: Option<TopicArn>,
     /// The endpoints, as far as their variables were good.
     pub endpoints: Endpoints,
+    /// What every report says of this function.
+    pub function: Function,
 }
 
 impl fmt::Display for InvalidConfiguration {
@@ -124,6 +156,8 @@ fn found(held: Option<&str>, why: &str) -> String {
 
 const LIST: &str = "custom key store IDs separated by commas, such as cks-1234567890abcdef0, or * alone for any";
 const TOPIC: &str = "the ARN of an SNS topic, such as arn:aws:sns:us-east-1:123456789012:key-store-notices";
+const CHAT_TOPIC: &str = "the ARN of a standard SNS topic (not FIFO), or nothing";
+const RUNBOOK: &str = "an https:// address of at most 512 characters, or nothing";
 const BOOLEAN: &str = "true or false";
 const REGION: &str =
     "the Region's code, such as us-east-1 (Lambda sets it; set it yourself when you run the function elsewhere)";
@@ -165,6 +199,12 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
                 });
             })
             .ok()
+    }
+
+    /// A variable that Lambda sets, and that is only reported.
+    fn text(&self, variable: &str) -> Option<String> {
+        let text = (self.lookup)(variable)?.into_string().ok()?;
+        (!text.is_empty()).then_some(text)
     }
 
     fn endpoints(&mut self) -> Endpoints {
@@ -258,6 +298,31 @@ fn topic_arn(held: Option<&str>) -> Result<TopicArn, String> {
         .trim()
         .parse()
         .map_err(|why| format!("it {why}"))
+}
+
+fn chat_topic(held: Option<&str>) -> Result<Option<TopicArn>, String> {
+    let Some(arn) = held.map(str::trim).filter(|arn| !arn.is_empty()) else {
+        return Ok(None);
+    };
+    match topic_arn(Some(arn))? {
+        fifo if fifo.is_fifo() => Err("it is a FIFO topic, and chat takes none".into()),
+        topic => Ok(Some(topic)),
+    }
+}
+
+fn runbook(held: Option<&str>) -> Result<Option<String>, String> {
+    let Some(url) = held.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let is_address = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    let count = url.chars().count();
+    if count > 512 {
+        Err(format!("it has {count} characters"))
+    } else if !is_address || !url.chars().all(|c| c.is_ascii_graphic()) {
+        Err("it is not such an address".into())
+    } else {
+        Ok(Some(url.to_owned()))
+    }
 }
 
 fn dry_run(held: Option<&str>) -> Result<bool, String> {
@@ -397,6 +462,30 @@ mod tests {
             let error = config(&[("ALLOWED_KEY_STORE_IDS", Some(bad))]).unwrap_err();
             assert_eq!(error.faults.len(), 1, "{bad:?}");
             assert!(error.topic.is_some(), "the topic is known, so it can be reported");
+        }
+    }
+
+    #[test]
+    fn chat_topic_is_standard_and_optional() {
+        let chat = |value| config(&[("CHAT_TOPIC_ARN", Some(value))]).map(|config| config.chat_topic);
+        assert_eq!(chat("").unwrap(), None);
+        let arn = "arn:aws:sns:eu-west-1:123456789012:chat";
+        assert_eq!(chat(arn).unwrap().unwrap().as_str(), arn);
+        for bad in ["chat", "arn:aws:sns:eu-west-1:123456789012:chat.fifo"] {
+            let message = chat(bad).unwrap_err().to_string();
+            assert!(message.contains(&format!("CHAT_TOPIC_ARN is \"{bad}\"")), "{message}");
+        }
+    }
+
+    #[test]
+    fn runbook_is_an_https_address_of_at_most_512_characters() {
+        let runbook = |value| config(&[("RUNBOOK_URL", Some(value))]).map(|config| config.function.runbook);
+        assert_eq!(runbook("").unwrap(), None);
+        let longest = format!("https://{}", "r".repeat(504));
+        assert_eq!(runbook(&longest).unwrap(), Some(longest.clone()));
+        for bad in ["http://wiki", "wiki", "https://", "https://a b", &format!("{longest}r")] {
+            let message = runbook(bad).unwrap_err().to_string();
+            assert!(message.contains("RUNBOOK_URL is "), "{message}");
         }
     }
 

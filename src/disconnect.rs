@@ -238,7 +238,11 @@ impl Procedure<'_> {
         progress.disconnect_calls += 1;
         // Until it is answered, so that a run which breaks off here does not say that nothing was done.
         progress.unanswered += 1;
-        let answer = kms::disconnect(self.kms, self.target.id(), until).await;
+        let answered = kms::disconnect(self.kms, self.target.id(), until).await;
+        if answered.aws_request_id.is_some() {
+            progress.aws_request_ids.disconnect = answered.aws_request_id;
+        }
+        let answer = answered.result;
         match &answer {
             Err(error) if error.may_have_been_carried_out() => {}
             Ok(_) | Err(_) => progress.unanswered -= 1,
@@ -280,8 +284,11 @@ async fn read<'p>(
     until: Instant,
 ) -> Result<&'p KeyStore, CallError> {
     progress.describe_calls += 1;
-    let read = kms::read(kms, target.id(), until).await?;
-    Ok(progress.key_store.insert(read))
+    let answered = kms::read(kms, target.id(), until).await;
+    if answered.aws_request_id.is_some() {
+        progress.aws_request_ids.describe = answered.aws_request_id;
+    }
+    Ok(progress.key_store.insert(answered.result?))
 }
 
 /// What one look found.

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::ids::KeyStoreId;
 
 /// The key stores that may be disconnected.
@@ -18,7 +20,7 @@ pub enum AllowList {
 }
 
 /// A key store that has passed the guard. Only [`AllowList::clear`] makes one,
-/// and [`crate::disconnect`] takes nothing else.
+/// and the procedure takes nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(KeyStoreId);
 
@@ -31,6 +33,17 @@ impl Target {
 }
 
 impl AllowList {
+    /// The SHA-256 digest of the sorted IDs, joined by commas, in hexadecimal: it shows in a filed report which list was
+    /// in force.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let list = match self {
+            Self::Any => "*".to_owned(),
+            Self::These(ids) => ids.iter().map(KeyStoreId::as_str).collect::<Vec<_>>().join(","),
+        };
+        Sha256::digest(list).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Clears a key store for disconnection. IDs are compared to the letter.
     ///
     /// # Errors
@@ -64,6 +77,14 @@ mod tests {
         for stranger in ["cks-3", "cks-11", "cks-1a", "cks-12"] {
             assert_eq!(list.clear(&id(stranger)), Err(NotAllowed(id(stranger))));
         }
+    }
+
+    /// `printf cks-1,cks-2 | sha256sum`
+    #[test]
+    fn digest_is_that_of_the_sorted_ids() {
+        let list = AllowList::These(BTreeSet::from([id("cks-2"), id("cks-1")]));
+        let expected = "1048a71c5a2906ab9f6c8e0381f25d74dee9646e33ed5b22bd88bae4df78b7e9";
+        assert_eq!(list.sha256(), expected);
     }
 
     #[test]

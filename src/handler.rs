@@ -13,7 +13,7 @@ use crate::{
     ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome},
     panic::caught,
-    publish::publish,
+    publish::{ChatMessage, publish},
     report::{Metrics, Report, Stage, log_metrics, log_summary},
     run::{Invocation, Origin, Progress},
     self_check::{Tries, self_check},
@@ -27,23 +27,29 @@ use crate::{
 pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> {
     let started = Instant::now();
     let budget = Budget::new(started, invocation.deadline);
-    let mut progress = Progress::default();
-    let (origin, outcome) = run(app, &invocation, started, budget, &mut progress).await;
+    let mut run = Run::default();
+    let (origin, outcome) = run.carry_out(app, &invocation, started, budget).await;
+    let mut progress = run.progress;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
     let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_published(&report);
-    let notice = if outcome.is_published() && !is_repeated {
+    let mut notice = Ok(());
+    if outcome.is_published() && !is_repeated {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
-        let published = publish(&app.sns, &app.config.topic, &report, until, &mut progress).await;
-        published.inspect(|()| app.refusals.note(&report))
-    } else {
-        Ok(())
-    };
+        notice = publish(&app.sns, &app.config.topic, &report, until, &mut progress).await;
+        if notice.is_ok() {
+            app.refusals.note(&report);
+        }
+        let chat = ChatMessage::start(app.chat.as_ref(), &report, &invocation.request_id, budget.report_until);
+        for message in [run.early_chat, chat].into_iter().flatten() {
+            message.end(&mut progress).await;
+        }
+    }
     log_metrics(&Metrics::of_run(&report, &origin, &progress, &app.config.allowed));
     if let Some(error_type) = outcome.error_type() {
         return Err(Error {
             error_type,
-            message: report.message,
+            message: report.to_error_message(),
         });
     }
     match notice {
@@ -51,7 +57,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
         Err(error) => Err(Error {
             error_type: ErrorType::NotificationFailed,
             message: format!(
-                "the notice could not be sent ({error}; {}). This is its report: {}",
+                "The notice could not be sent ({error}; {}). This is its report: {}",
                 error.advice(),
                 report.to_json()
             ),
@@ -59,35 +65,42 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     }
 }
 
-/// Reads the event and carries it out. A panic in either is an outcome like any other.
-async fn run(
-    app: &App,
-    invocation: &Invocation,
-    started: Instant,
-    budget: Budget,
-    progress: &mut Progress,
-) -> (Origin, Outcome) {
-    let own = AccountRegion {
-        region: Some(app.config.region.clone()),
-        ..AccountRegion::of_arn(&invocation.function_arn)
-    };
-    let (region, request_id) = (app.config.region.clone(), invocation.request_id.clone());
-    match caught(async { event::read(&invocation.payload, &own) }).await {
-        Ok(event) => {
-            let origin = Origin::of_event(&event, app.config.dry_run, &region, invocation, started);
-            let outcome = caught(carry_out(app, event, budget, &origin, progress)).await;
-            let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(Failure::Panic(panic)));
-            (origin, outcome)
+/// One run, and what it leaves for its end.
+#[derive(Default)]
+struct Run {
+    progress: Progress,
+    early_chat: Option<ChatMessage>,
+}
+
+impl Run {
+    /// Reads the event and carries it out. A panic in either is an outcome like any other.
+    async fn carry_out(
+        &mut self,
+        app: &App,
+        invocation: &Invocation,
+        started: Instant,
+        budget: Budget,
+    ) -> (Origin, Outcome) {
+        let own = AccountRegion {
+            region: Some(app.config.region.clone()),
+            ..AccountRegion::of_arn(&invocation.function_arn)
+        };
+        let unread = Origin::of_invocation(invocation, &app.config, &own, started);
+        match caught(async { event::read(&invocation.payload, &own) }).await {
+            Ok(event) => {
+                let origin = unread.with_event(&event);
+                let outcome = caught(carry_out(app, event, budget, &origin, self)).await;
+                let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(Failure::Panic(panic)));
+                (origin, outcome)
+            }
+            Err(panic) => (unread, Outcome::Failed(Failure::Panic(panic))),
         }
-        Err(panic) => (
-            Origin::without_event(Some(region), Some(request_id), invocation.started_at, started),
-            Outcome::Failed(Failure::Panic(panic)),
-        ),
     }
 }
 
 /// Request → guard, and then the run or the dry run.
-async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
+async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
+    let progress = &mut run.progress;
     let target = match event.request {
         Request::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
         Request::Ignore { ignored, .. } => return ignore(ignored, origin, progress),
@@ -96,7 +109,7 @@ async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, pro
     match target {
         Err(not_allowed) => Outcome::Refused(not_allowed.into()),
         Ok(target) if origin.dry_run => dry_run(app, &target, budget, progress).await,
-        Ok(target) => disconnect(app, &target, budget, origin, progress).await,
+        Ok(target) => disconnect(app, &target, budget, origin, run).await,
     }
 }
 
@@ -128,7 +141,8 @@ async fn dry_run(app: &App, target: &Target, budget: Budget, progress: &mut Prog
 }
 
 /// The run: disconnects and verifies, and reports early if that takes its time.
-async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin, progress: &mut Progress) -> Outcome {
+async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
+    let Run { progress, early_chat } = run;
     let procedure = Procedure {
         kms: &app.kms,
         target,
@@ -142,6 +156,9 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
         if until.saturating_duration_since(Instant::now()) >= EARLY_NOTICE_LEAST {
             // A failure is in the log; the final notice comes all the same.
             let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
+            let thread = origin.request_id.as_deref().unwrap_or_default();
+            // It goes beside the reads that follow, and is looked after when they are done.
+            *early_chat = ChatMessage::start(app.chat.as_ref(), &early, thread, budget.work_until);
         }
     };
     match procedure.run(progress, not_yet).await {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    app::{App, sns_client},
+    app::{App, Chat, sns_client},
     aws,
     budget::{INIT_CHECK_LIMIT, INIT_NOTICE_LIMIT},
     config::{Config, InvalidConfiguration},
@@ -16,7 +16,7 @@ use crate::{
     ids::TopicArn,
     outcome::{Failure, Outcome},
     panic::caught,
-    publish::publish,
+    publish::{ChatMessage, publish},
     report::{Metrics, Report, Stage, log_metrics, log_summary},
     run::{Origin, Progress},
     self_check::{Finding, Tries, self_check},
@@ -51,42 +51,52 @@ pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> Syst
 
 /// The event that started this Init will not be acted on, so somebody must know.
 async fn report_invalid(invalid: Box<InvalidConfiguration>, clock: fn() -> SystemTime) -> Error {
+    let sdk = |topic: &TopicArn| aws::sdk_config(topic.region(), &invalid.endpoints, clock);
     let sns = invalid.topic.clone().map(|topic| {
-        let sdk = aws::sdk_config(topic.region(), &invalid.endpoints, clock);
-        (sns_client(&sdk, &topic, &invalid.endpoints), topic)
+        let client = sns_client(&sdk(&topic), &topic, &invalid.endpoints);
+        (client, topic)
     });
-    let region = invalid.region.clone();
-    report(invalid.into(), region, sns, clock).await
+    let chat = invalid
+        .chat_topic
+        .clone()
+        .map(|topic| Chat::new(&sdk(&topic), topic, &invalid.endpoints));
+    let origin = Origin::without_event(invalid.region.clone(), invalid.function.clone(), clock());
+    report(invalid.into(), &origin, sns, chat).await
 }
 
 /// Reports that the runtime library could not hand an invocation over: the process ends with it, and the caller sees
 /// nothing but that the process ended.
 pub async fn report_not_handed_over(app: &App, why: String, clock: fn() -> SystemTime) -> Error {
     let sns = Some((app.sns.clone(), app.config.topic.clone()));
-    let region = Some(app.config.region.clone());
-    report(Failure::NotHandedOver(why), region, sns, clock).await
+    let origin = Origin::without_event(Some(app.config.region.clone()), app.config.function.clone(), clock());
+    report(Failure::NotHandedOver(why), &origin, sns, app.chat.clone()).await
 }
 
-/// Reports a failure that belongs to no event: log line, notice, metrics.
+/// Reports a failure that belongs to no event: log line, notice, chat message, metrics.
 async fn report(
     failure: Failure,
-    region: Option<String>,
+    origin: &Origin,
     sns: Option<(aws_sdk_sns::Client, TopicArn)>,
-    clock: fn() -> SystemTime,
+    chat: Option<Chat>,
 ) -> Error {
-    let origin = Origin::without_event(region, None, clock(), Instant::now());
     let outcome = Outcome::Failed(failure);
     let mut progress = Progress::default();
-    let report = Report::new(&origin, &progress, Stage::Final(&outcome));
+    let report = Report::new(origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
+    let until = Instant::now() + INIT_NOTICE_LIMIT;
+    // Beside the notice: both share the time that Lambda leaves.
+    let thread = origin.function.log_stream.as_deref().unwrap_or("init");
+    let chat = ChatMessage::start(chat.as_ref(), &report, thread, until);
     if let Some((sns, topic)) = sns {
-        let until = Instant::now() + INIT_NOTICE_LIMIT;
         // A failure is in the log, and in the metrics.
         let _ = publish(&sns, &topic, &report, until, &mut progress).await;
     }
-    log_metrics(&Metrics::of_run(&report, &origin, &progress, &AllowList::Any));
+    if let Some(chat) = chat {
+        chat.end(&mut progress).await;
+    }
+    log_metrics(&Metrics::of_run(&report, origin, &progress, &AllowList::Any));
     Error {
         error_type: outcome.error_type().unwrap_or(ErrorType::InternalError),
-        message: report.message,
+        message: report.to_error_message(),
     }
 }

@@ -1,13 +1,21 @@
-//! Publishing a report: the notice goes out, and how that went is logged and counted. It changes no outcome.
+//! Publishing a report: the notice goes out, and after it the chat message. How that went is logged and counted. It
+//! changes no outcome.
 
-use tokio::time::Instant;
+use std::future::Future;
+
+use tokio::{task::JoinHandle, time::Instant};
 use tracing::{debug, error};
 
 use crate::{
+    app::Chat,
     aws::{CallError, Operation},
+    budget::{CHAT_LIMIT, share},
     ids::TopicArn,
     panic::caught,
-    report::{Report, notice},
+    report::{
+        Report,
+        notice::{self, Message},
+    },
     run::Progress,
 };
 
@@ -22,8 +30,8 @@ pub(crate) async fn publish(
     until: Instant,
     progress: &mut Progress,
 ) -> Result<(), CallError> {
-    let published = caught(notice::publish(sns, topic, report, until)).await;
-    let published = published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)));
+    let message = Message::notice(report, topic);
+    let published = send(notice::publish(sns, topic, &message, until)).await;
     let request_id = report.request_id.as_deref();
     match published {
         Ok(message_id) => {
@@ -45,6 +53,44 @@ pub(crate) async fn publish(
                 report.outcome.as_str()
             );
             Err(error)
+        }
+    }
+}
+
+async fn send(publishing: impl Future<Output = Result<String, CallError>>) -> Result<String, CallError> {
+    let published = caught(publishing).await;
+    published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)))
+}
+
+/// A chat message on its way. It goes beside everything else, and holds nothing up.
+pub(crate) struct ChatMessage {
+    task: JoinHandle<Result<String, CallError>>,
+}
+
+impl ChatMessage {
+    /// Sends the chat message of a report, if there is a chat, for at most [`CHAT_LIMIT`] and until `until`.
+    pub(crate) fn start(chat: Option<&Chat>, report: &Report, thread: &str, until: Instant) -> Option<Self> {
+        let Chat { sns, topic } = chat?.clone();
+        let message = Message::chat(report, thread);
+        let until = share(Instant::now(), until, (1, 1), CHAT_LIMIT);
+        let task = tokio::spawn(async move { send(notice::publish(&sns, &topic, &message, until)).await });
+        Some(Self { task })
+    }
+
+    /// Waits for its end, which is logged and counted.
+    pub(crate) async fn end(self, progress: &mut Progress) {
+        let sent = match self.task.await {
+            Ok(sent) => sent.map(drop),
+            Err(broken) => Err(CallError::panicked(Operation::Publish, &broken.to_string())),
+        };
+        if let Err(error) = sent {
+            progress.chat_notices_failed += 1;
+            error!(
+                error.code = error.code,
+                error.awsRequestId = error.aws_request_id,
+                error.advice = error.advice(),
+                "A chat message could not be sent: {error}"
+            );
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The report: what one run did and how it ended, in the one form that the response, the notice and
 //! the log line share.
 
+pub(crate) mod chat;
 mod log;
 mod message;
 mod metrics;
 pub mod notice;
 mod refusals;
+mod steps;
 
 use std::time::SystemTime;
 
@@ -13,15 +15,16 @@ use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use serde::Serialize;
 
 use crate::{
-    aws::{CallError, KeyStoreType},
+    aws::{CallError, ConnectionState, KeyStoreType},
     error::ErrorType,
     event::Trigger,
     ids::KeyStoreId,
     outcome::{Failure, Name, NotVerified, Outcome, Severity},
-    run::{Origin, Progress},
+    run::{AwsRequestIds, Origin, Progress},
     text,
 };
 use message::message;
+use steps::steps;
 
 pub(crate) use log::{metrics as log_metrics, summary as log_summary};
 pub(crate) use metrics::Metrics;
@@ -33,19 +36,33 @@ pub const VERSION: &str = env!("VERSION");
 /// How long each text of a report may be, in characters. A text that is longer is cut here and nowhere else; what is
 /// logged by itself has a limit of its own, below these. What is cut says so, which takes up to 32 characters more.
 mod limit {
-    pub(super) const MESSAGE: usize = 4096;
-    pub(super) const NAME: usize = 512;
+    pub(super) const MESSAGE: usize = 600;
+    pub(super) const STEP: usize = 600;
+    pub(super) const NAME: usize = 320;
     pub(super) const REASON: usize = 1024;
     pub(super) const ERROR_CODE: usize = 192;
-    pub(super) const ERROR_MESSAGE: usize = 2048;
+    pub(super) const ERROR_MESSAGE: usize = 1600;
     pub(super) const ADVICE: usize = 1024;
-    pub(super) const FINDING: usize = 640;
+    pub(super) const FINDING: usize = 512;
     /// How many findings are listed.
     pub(super) const FINDINGS: usize = 10;
 
-    /// All texts of the longest report: seven names beside the others.
-    const LONGEST: usize =
-        MESSAGE + 7 * NAME + REASON + 2 * ERROR_CODE + ERROR_MESSAGE + ADVICE + (FINDINGS + 1) * FINDING + 24 * 32;
+    /// How much longer a text is for saying that it was cut.
+    pub(super) const CUT: usize = 48;
+
+    /// All texts of the longest report: ten names beside the others. The steps, the runbook and the digest are of
+    /// printable ASCII but for what an advice quotes, and are counted like all others.
+    const LONGEST: usize = MESSAGE
+        + super::steps::MOST * STEP
+        + 10 * NAME
+        + REASON
+        + 2 * ERROR_CODE
+        + ERROR_MESSAGE
+        + ADVICE
+        + (FINDINGS + 1) * FINDING
+        + 512
+        + 64
+        + 32 * CUT;
     /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and marks take less than 4 KiB.
     const LARGEST: usize = 12 * LONGEST + 4096;
     /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
@@ -83,12 +100,20 @@ impl Stage<'_> {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
-    /// A paragraph for a person.
+    /// One to three short sentences: what happened, do the keys work, who asked. At most 600 characters.
+    #[cfg_attr(feature = "schema", schemars(length(max = 600)))]
     pub message: String,
+    /// What to do, one action a text, commands ready to paste.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 6)))]
+    pub next_steps: Vec<String>,
     /// The outcome's name.
     pub outcome: Name,
     /// How much it matters.
     pub severity: Severity,
+    /// What is known of the store's keys; absent if the event names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Keys>,
     /// The key store, if the event names exactly one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_key_store_id: Option<KeyStoreId>,
@@ -114,9 +139,15 @@ pub struct Report {
     /// Who asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// The function's account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The Region in which KMS was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The function's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_name: Option<String>,
     /// Lambda's request ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -135,8 +166,59 @@ pub struct Report {
     /// What the self-check found; in dry runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// How many findings there are, those that are not listed included.
+    #[serde(skip)]
+    pub findings_count: usize,
+    /// AWS's ID of the last request of each operation.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aws_request_ids: AwsRequestIds,
+    /// The digest of the allow-list: SHA-256 of the sorted IDs, joined by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_list_sha256: Option<String>,
+    /// Where the people who are woken find what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
     /// The version and commit of the function.
     pub version: &'static str,
+}
+
+/// What is known of a store's keys, by the state last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Keys {
+    /// The state is `CONNECTED`.
+    Usable,
+    /// The state is `DISCONNECTED` or `DISCONNECTING`.
+    Unusable,
+    /// Another state, or none was read.
+    Unknown,
+}
+
+impl Keys {
+    fn of(state: Option<&ConnectionState>) -> Self {
+        match state {
+            Some(ConnectionState::Connected) => Self::Usable,
+            Some(ConnectionState::Disconnected | ConnectionState::Disconnecting) => Self::Unusable,
+            Some(ConnectionState::Connecting | ConnectionState::Failed | ConnectionState::Unknown(_)) | None => {
+                Self::Unknown
+            }
+        }
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usable => "USABLE",
+            Self::Unusable => "UNUSABLE",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+fn is_default(ids: &AwsRequestIds) -> bool {
+    *ids == AwsRequestIds::default()
 }
 
 /// What went wrong, in fields that can be searched for.
@@ -162,7 +244,12 @@ impl Report {
         let key_store = progress.key_store.as_ref();
         let short = |words: &String| text::cut(words, limit::NAME);
         Self {
-            message: text::cut(&message(origin, progress, stage), limit::MESSAGE),
+            message: text::cut(&message(origin, progress, stage), limit::MESSAGE - limit::CUT),
+            next_steps: steps(origin, progress, stage, origin.function.runbook.as_deref())
+                .iter()
+                .map(|step| text::cut(step, limit::STEP))
+                .collect(),
+            keys: origin.key_store_id.as_ref().map(|_| Keys::of(progress.state())),
             outcome: stage.name(),
             severity: stage.severity(),
             custom_key_store_id: origin.key_store_id.clone(),
@@ -184,7 +271,9 @@ impl Report {
             },
             reason: origin.reason.as_ref().map(|words| text::cut(words, limit::REASON)),
             requested_by: origin.requested_by.as_ref().map(short),
+            account: origin.account.as_ref().map(short),
             region: origin.region.as_ref().map(short),
+            function_name: origin.function.name.as_ref().map(short),
             request_id: origin.request_id.as_ref().map(short),
             started_at: rfc3339(origin.started_at),
             elapsed_ms: u64::try_from(origin.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -194,9 +283,33 @@ impl Report {
                 Stage::Early => None,
                 Stage::Final(outcome) => error_detail(outcome),
             },
+            findings_count: progress.findings.as_ref().map_or(0, Vec::len),
             findings: first(progress.findings.as_deref().unwrap_or_default()),
+            aws_request_ids: AwsRequestIds {
+                disconnect: progress.aws_request_ids.disconnect.as_ref().map(short),
+                describe: progress.aws_request_ids.describe.as_ref().map(short),
+            },
+            allow_list_sha256: origin.function.allow_list_sha256.clone(),
+            runbook: origin.function.runbook.clone(),
             version: VERSION,
         }
+    }
+
+    /// The report as the message of a failed invocation, which is all that its caller sees: the message, the error, and
+    /// what to do.
+    #[must_use]
+    pub fn to_error_message(&self) -> String {
+        let error = self
+            .error
+            .as_ref()
+            .filter(|error| !self.message.contains(&error.message));
+        let error = error
+            .map(|error| format!(" {}: {}.", error.code, error.message))
+            .unwrap_or_default();
+        let steps = self.next_steps.iter().enumerate();
+        let steps: Vec<_> = steps.map(|(index, step)| format!(" ({}) {step}", index + 1)).collect();
+        let next = if steps.is_empty() { "" } else { " Next steps:" };
+        format!("{}{error}{next}{}", self.message, steps.concat())
     }
 
     /// The report on one line of JSON.

@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
     aws::{ConnectionState, KeyStore},
+    config::{Config, Function},
     event::{Event, Payload, Request, Trigger, TriggerType},
-    ids::KeyStoreId,
+    ids::{AccountRegion, KeyStoreId},
 };
 
 /// One invocation, as Lambda delivered it.
@@ -40,8 +42,12 @@ pub struct Origin {
     pub dry_run: bool,
     /// True if `DRY_RUN` forces a dry run regardless of the event.
     pub is_observing: bool,
+    /// The function's account; absent in Init.
+    pub account: Option<String>,
     /// The Region in which KMS is called.
     pub region: Option<String>,
+    /// What every report says of the function.
+    pub function: Function,
     /// Lambda's request ID; absent in Init.
     pub request_id: Option<String>,
     /// When the run started, by the wall clock.
@@ -51,15 +57,51 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a run for an event that was read. The event can ask for a dry run, and never for the opposite.
+    /// The origin of what is reported without an event that was read: a failed Init, for example.
     #[must_use]
-    pub fn of_event(
-        event: &Event,
-        is_observing: bool,
-        region: &str,
-        invocation: &Invocation,
-        started: Instant,
-    ) -> Self {
+    pub fn without_event(region: Option<String>, function: Function, started_at: SystemTime) -> Self {
+        Self {
+            trigger: Trigger::of(TriggerType::Unrecognised),
+            key_store_id: None,
+            reason: None,
+            requested_by: None,
+            dry_run: false,
+            is_observing: false,
+            account: None,
+            region,
+            function,
+            request_id: None,
+            started_at,
+            started: Instant::now(),
+        }
+    }
+
+    /// The origin of an invocation whose event has not been read yet.
+    #[must_use]
+    pub fn of_invocation(invocation: &Invocation, config: &Config, own: &AccountRegion, started: Instant) -> Self {
+        let function = Function {
+            // An alias or version may follow the name.
+            name: invocation
+                .function_arn
+                .split(':')
+                .nth(6)
+                .map(str::to_owned)
+                .or_else(|| config.function.name.clone()),
+            ..config.function.clone()
+        };
+        Self {
+            dry_run: config.dry_run,
+            is_observing: config.dry_run,
+            account: own.account.clone(),
+            request_id: Some(invocation.request_id.clone()),
+            started,
+            ..Self::without_event(Some(config.region.clone()), function, invocation.started_at)
+        }
+    }
+
+    /// The same with the event that was read. It can ask for a dry run, and never for the opposite.
+    #[must_use]
+    pub fn with_event(self, event: &Event) -> Self {
         let (key_store_id, asks_for_dry_run) = match &event.request {
             Request::Disconnect { key_store, dry_run } => (Some(key_store), *dry_run),
             Request::Ignore { key_store, .. } => (key_store.as_ref(), false),
@@ -70,36 +112,22 @@ impl Origin {
             key_store_id: key_store_id.cloned(),
             reason: event.reason.clone(),
             requested_by: event.requested_by.clone(),
-            dry_run: is_observing || asks_for_dry_run,
-            is_observing,
-            region: Some(region.to_owned()),
-            request_id: Some(invocation.request_id.clone()),
-            started_at: invocation.started_at,
-            started,
+            dry_run: self.dry_run || asks_for_dry_run,
+            ..self
         }
     }
+}
 
-    /// The origin of what is reported without an event that was read.
-    #[must_use]
-    pub fn without_event(
-        region: Option<String>,
-        request_id: Option<String>,
-        started_at: SystemTime,
-        started: Instant,
-    ) -> Self {
-        Self {
-            trigger: Trigger::of(TriggerType::Unrecognised),
-            key_store_id: None,
-            reason: None,
-            requested_by: None,
-            dry_run: false,
-            is_observing: false,
-            region,
-            request_id,
-            started_at,
-            started,
-        }
-    }
+/// AWS's IDs of the last request of each operation of KMS, for AWS Support and for auditors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AwsRequestIds {
+    /// `DisconnectCustomKeyStore`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disconnect: Option<String>,
+    /// `DescribeCustomKeyStores`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub describe: Option<String>,
 }
 
 /// What one run has done and seen so far. It outlives the run, so that a run which breaks off can still be reported.
@@ -121,8 +149,12 @@ pub struct Progress {
     pub key_store: Option<KeyStore>,
     /// What the self-check of a dry run found; absent if there was none.
     pub findings: Option<Vec<String>>,
+    /// AWS's IDs of the requests.
+    pub aws_request_ids: AwsRequestIds,
     /// How many notices could not be sent.
     pub notices_failed: u32,
+    /// How many chat messages could not be sent.
+    pub chat_notices_failed: u32,
     /// True if an alarm that would act is muted.
     pub is_muted: bool,
 }

@@ -19,20 +19,21 @@ pub(crate) fn quote_to(limit: usize, value: &str) -> String {
     }
 }
 
-/// Puts somebody's words in quotes for a sentence: at most 200 characters, and nothing in them that could break a line
-/// or turn the writing direction. The quotes are typographic, because JSON escapes the others.
+/// Somebody's words for a sentence: at most `limit` characters, and nothing in them that could break a line or turn the
+/// writing direction.
 #[must_use]
-pub(crate) fn words(value: &str) -> String {
-    const SHOWN: usize = 200;
+pub(crate) fn plain(value: &str, limit: usize) -> String {
     let mut shown = String::new();
-    for c in value.chars().take(SHOWN) {
+    for c in value.chars().take(limit) {
         match c {
             '"' | '\'' => shown.push(c),
             c => shown.extend(c.escape_debug()),
         }
     }
-    let more = if value.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("“{shown}{more}”")
+    if value.chars().nth(limit).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Cuts a text to `limit` characters and says so, for texts whose length others decide.
@@ -115,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn somebodys_words_stay_words_on_one_line_and_are_cut_after_200() {
-        assert_eq!(words("it's \"that\"\n\u{202e}"), "“it's \"that\"\\n\\u{202e}”");
-        assert_eq!(words(&"é".repeat(200)), format!("“{}”", "é".repeat(200)));
-        assert_eq!(words(&"é".repeat(201)), format!("“{}…”", "é".repeat(200)));
+    fn words_stay_on_one_line_and_are_cut() {
+        assert_eq!(plain("it's \"that\"\n\u{202e}", 64), "it's \"that\"\\n\\u{202e}");
+        assert_eq!(plain(&"é".repeat(64), 64), "é".repeat(64));
+        assert_eq!(plain(&"é".repeat(65), 64), format!("{}...", "é".repeat(64)));
     }
 
     #[test]

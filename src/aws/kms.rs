@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_sdk_kms::{Client, types::CustomKeyStoresListEntry};
+use aws_sdk_kms::{Client, operation::RequestId, types::CustomKeyStoresListEntry};
 use tokio::time::Instant;
 
 use super::{
@@ -115,37 +115,59 @@ pub(crate) enum Answer {
     InvalidState,
 }
 
-/// Asks KMS to disconnect the key store.
-///
-/// # Errors
-/// [`CallError`] for every failure but `CustomKeyStoreInvalidStateException`.
-pub(crate) async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<Answer, CallError> {
+/// What a call gave, and AWS's ID of its request.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    pub(crate) result: Result<T, CallError>,
+    pub(crate) aws_request_id: Option<String>,
+}
+
+impl<T> Answered<T> {
+    fn of<O: RequestId>(called: Result<O, CallError>, result: impl FnOnce(&O) -> Result<T, CallError>) -> Self {
+        match called {
+            Ok(answer) => Self {
+                result: result(&answer),
+                aws_request_id: answer.request_id().map(str::to_owned),
+            },
+            Err(error) => Self {
+                aws_request_id: error.aws_request_id.clone(),
+                result: Err(error),
+            },
+        }
+    }
+}
+
+/// Asks KMS to disconnect the key store. Every failure but `CustomKeyStoreInvalidStateException` is a [`CallError`].
+pub(crate) async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Answered<Answer> {
     let request = || {
         kms.disconnect_custom_key_store()
             .custom_key_store_id(id.as_str())
             .send()
     };
-    match call(Operation::DisconnectCustomKeyStore, until, request).await {
-        Ok(_) => Ok(Answer::Accepted),
-        Err(error) if error.cause == Cause::InvalidState => Ok(Answer::InvalidState),
-        Err(error) => Err(error),
+    let called = call(Operation::DisconnectCustomKeyStore, until, request).await;
+    let answered = Answered::of(called, |_| Ok(Answer::Accepted));
+    Answered {
+        result: match answered.result {
+            Err(error) if error.cause == Cause::InvalidState => Ok(Answer::InvalidState),
+            result => result,
+        },
+        ..answered
     }
 }
 
-/// Reads one key store.
-///
-/// # Errors
-/// [`CallError`] if the call failed or the answer does not hold this key store.
-pub(crate) async fn read(kms: &Client, id: &KeyStoreId, until: Instant) -> Result<KeyStore, CallError> {
+/// Reads one key store. It is a [`CallError`] if the call failed or the answer does not hold this key store.
+pub(crate) async fn read(kms: &Client, id: &KeyStoreId, until: Instant) -> Answered<KeyStore> {
     let operation = Operation::DescribeCustomKeyStores;
     let request = || kms.describe_custom_key_stores().custom_key_store_id(id.as_str()).send();
-    let answer = call(operation, until, request).await?;
-    answer
-        .custom_key_stores()
-        .iter()
-        .find(|entry| entry.custom_key_store_id() == Some(id.as_str()))
-        .map(key_store)
-        .ok_or_else(|| CallError::unusable(operation, "the answer does not hold the key store that was asked for"))
+    let called = call(operation, until, request).await;
+    Answered::of(called, |answer| {
+        answer
+            .custom_key_stores()
+            .iter()
+            .find(|entry| entry.custom_key_store_id() == Some(id.as_str()))
+            .map(key_store)
+            .ok_or_else(|| CallError::unusable(operation, "the answer does not hold the key store that was asked for"))
+    })
 }
 
 fn key_store(entry: &CustomKeyStoresListEntry) -> KeyStore {

@@ -40,8 +40,40 @@ impl Backoff {
     }
 }
 
-/// Retries until success, a non-retryable error, or the last try that fits before `until`. The call itself ends by
-/// `until`.
+/// The tries of one call: until success, a non-retryable error, or the last try that fits before `until`. The call itself
+/// ends by `until`.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    last: Instant,
+    begun: Instant,
+    backoff: Backoff,
+}
+
+impl Tries {
+    pub(crate) fn new(pauses: Pauses, until: Instant) -> Self {
+        let now = Instant::now();
+        Self {
+            last: last_try(now, until),
+            begun: now,
+            backoff: Backoff::new(pauses),
+        }
+    }
+
+    /// Waits for the moment of the next try.
+    ///
+    /// # Errors
+    /// The same error, if there is none.
+    pub(crate) async fn after(&mut self, error: CallError) -> Result<(), CallError> {
+        if !error.may_pass() || self.begun >= self.last {
+            return Err(error);
+        }
+        sleep_until((Instant::now() + self.backoff.pause()).min(self.last)).await;
+        self.begun = Instant::now();
+        Ok(())
+    }
+}
+
+/// Makes a call with its [`Tries`].
 ///
 /// # Errors
 /// The last try's [`CallError`].
@@ -50,15 +82,12 @@ pub(crate) async fn persist<T>(
     until: Instant,
     mut attempt: impl AsyncFnMut() -> Result<T, CallError>,
 ) -> Result<T, CallError> {
-    let last_try = last_try(Instant::now(), until);
-    let mut backoff = Backoff::new(pauses);
+    let mut tries = Tries::new(pauses, until);
     loop {
-        let now = Instant::now();
         match attempt().await {
-            Err(error) if error.may_pass() && now < last_try => {}
-            ended => return ended,
+            Ok(answer) => return Ok(answer),
+            Err(error) => tries.after(error).await?,
         }
-        sleep_until((Instant::now() + backoff.pause()).min(last_try)).await;
     }
 }
 

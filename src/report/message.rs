@@ -1,290 +1,281 @@
-//! The sentences of a report, for a person who was woken by it: what happened to which key store, whether its keys
-//! can be used, who asked, and what to do next. They say what was read back and nothing beyond it.
+//! The message of a report, for a person who was woken by it: what happened, do the keys work, who asked. One to three
+//! short sentences without a command, which say what was read and nothing beyond it. What to do is in `steps`.
 
 use super::Stage;
 use crate::{
-    aws::{CallError, ConnectionState, KeyStoreType, Operation},
+    aws::{CallError, Cause, ConnectionState, Operation},
     event::{Trigger, TriggerType},
-    outcome::{Failure, NotVerified, Outcome},
+    outcome::{Failure, NotVerified, Outcome, Refusal},
     run::{Origin, Progress},
     text,
 };
 
-/// What happened, and what it means, in one paragraph.
-pub(crate) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> String {
-    let told = match stage {
-        Stage::Early => vec![
-            early(origin, progress),
-            usable(progress.state()).into(),
-            asked(origin),
-            "Nothing to do yet: this run goes on reading the state and reports again.".into(),
-        ],
-        Stage::Final(Outcome::Ignored(ignored)) => vec![format!("nothing to do: {}.", ignored.why())],
-        Stage::Final(outcome) => vec![
-            happened(origin, progress, outcome),
-            keys(progress, outcome).into(),
-            asked(origin),
-            next(origin, progress, outcome),
-        ],
+/// How much of a name, a reason or a fault is quoted, in characters. The whole is in the report's fields.
+const NAME_SHOWN: usize = 64;
+const REASON_SHOWN: usize = 100;
+const FAULT_SHOWN: usize = 250;
+
+/// What happened, do the keys work, and who asked.
+pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> String {
+    let sentences = match stage {
+        Stage::Early => vec![early(origin, progress), keys(progress), asked(origin)],
+        Stage::Final(outcome) => last(origin, progress, outcome),
     };
-    let told: Vec<_> = told.into_iter().filter(|told| !told.is_empty()).collect();
-    capitalised(&told.join(" "))
+    let store = store(origin, progress);
+    let has_name = progress.key_store.as_ref().is_some_and(|store| store.name.is_some());
+    // A name is written as its owner writes it.
+    let begun = |sentence: String| match has_name && sentence.starts_with(&store) {
+        true => sentence,
+        false => capitalised(&sentence),
+    };
+    let sentences = sentences.into_iter().filter(|sentence| !sentence.is_empty());
+    sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
 /// What is known when the first look has not found `DISCONNECTED`.
 fn early(origin: &Origin, progress: &Progress) -> String {
-    let store = key_store(origin, progress);
+    let store = store(origin, progress);
     match progress.state() {
-        Some(ConnectionState::Disconnecting) => format!("{store} is DISCONNECTING."),
-        state if progress.is_accepted => {
-            format!(
-                "KMS accepted the request to disconnect {store}, and {}.",
-                last_read(state)
-            )
-        }
-        state if progress.unanswered > 0 => format!(
-            "A request to disconnect {store} got no usable answer, and {}.",
-            last_read(state)
-        ),
-        state => format!("{store} is not verified as disconnected: {}.", last_read(state)),
+        Some(ConnectionState::Disconnecting) => format!("{store} is disconnecting, and this run goes on verifying it."),
+        state => format!("{}; this run goes on verifying it.", requested(&store, progress, state)),
     }
 }
 
-fn happened(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
-    let store = key_store(origin, progress);
-    let state = progress.state();
-    match outcome {
-        Outcome::Disconnected => format!("{store} is disconnected."),
-        Outcome::AlreadyDisconnected => format!("{store} was already disconnected."),
-        Outcome::Ignored(ignored) => ignored.why().to_owned(),
-        Outcome::DryRun { .. } => format!("{}, nothing was changed: {store} {}.", dry_run(origin), would(state)),
-        Outcome::NotVerified(doubt) => format!(
-            "{store} is not verified as disconnected. {}; {}.",
-            doubtful(progress, doubt),
-            last_read(state)
-        ),
-        Outcome::Refused(refusal) => format!("refused, nothing was called: {refusal}. Advice: {}.", refusal.advice()),
-        Outcome::Failed(failure @ Failure::Configuration(_)) => {
-            format!("the switch does not work: {failure}. Advice: {}.", failure.advice())
-        }
-        Outcome::Failed(failure @ Failure::NotHandedOver(_)) => {
-            format!("nothing was disconnected: {failure}. Advice: {}.", failure.advice())
-        }
-        Outcome::Failed(failure @ Failure::Panic(_)) if origin.dry_run => {
-            format!(
-                "{}, nothing was changed, and {failure}. Advice: {}.",
-                dry_run(origin),
-                failure.advice()
-            )
-        }
-        Outcome::Failed(failure) if origin.dry_run => {
-            format!(
-                "{}, nothing was changed, but the key store could not be read, so a real run could not be verified: \
-                 {failure}. Advice: {}.",
-                dry_run(origin),
-                failure.advice()
-            )
-        }
-        Outcome::Failed(failure) => format!(
-            "{}; {}. {failure}. Advice: {}.",
-            not_done(progress, &store),
-            last_read(state),
-            failure.advice()
-        ),
-    }
-}
-
-/// What KMS said of the request, and why the verification ended.
-fn doubtful(progress: &Progress, doubt: &NotVerified) -> String {
-    let said = match progress.state() {
-        _ if progress.is_accepted => "KMS accepted a request",
-        Some(ConnectionState::Disconnected) => "DISCONNECTED was read once and must be read twice",
-        _ if progress.unanswered > 0 => "a request got no usable answer",
-        _ => "KMS rejects the request as if it were already disconnected or disconnecting",
-    };
-    format!("{said}, but {}", ended(doubt.error.as_ref()))
-}
-
-/// Who meant a real run must see why there was none.
-fn dry_run(origin: &Origin) -> &'static str {
-    if origin.is_observing {
-        "dry run, because this function's DRY_RUN is true"
+/// What KMS said of the request, where that is all that is known, and the state last read.
+fn requested(store: &str, progress: &Progress, state: Option<&ConnectionState>) -> String {
+    let said = if progress.is_accepted {
+        format!("KMS accepted the request to disconnect {store}")
+    } else if progress.unanswered > 0 {
+        format!("it is not known whether KMS disconnects {store}, because a request got no usable answer")
     } else {
-        "dry run"
-    }
-}
-
-/// Why the verification ended.
-fn ended(error: Option<&CallError>) -> String {
-    match error {
-        Some(error) if error.operation == Operation::DisconnectCustomKeyStore => {
-            format!("a repeated request failed ({})", error.code)
-        }
-        Some(error) => format!("its state could not be read by the end ({} at last)", error.code),
-        None => "the time of this run is over".into(),
-    }
-}
-
-fn key_store(origin: &Origin, progress: &Progress) -> String {
-    let name = progress.key_store.as_ref().and_then(|store| store.name.as_ref());
-    match (&origin.key_store_id, name) {
-        (Some(id), Some(name)) => format!("custom key store {id} ({name})"),
-        (Some(id), None) => format!("custom key store {id}"),
-        (None, _) => "no custom key store".into(),
-    }
-}
-
-fn would(state: Option<&ConnectionState>) -> String {
+        format!("KMS rejects the request to disconnect {store}, as if that were done or in progress")
+    };
     match state {
-        Some(ConnectionState::Disconnected) => "is DISCONNECTED already and would be left so".into(),
-        Some(ConnectionState::Disconnecting) => "is DISCONNECTING already and would only be verified".into(),
-        Some(
-            state @ (ConnectionState::Connected
-            | ConnectionState::Connecting
-            | ConnectionState::Failed
-            | ConnectionState::Unknown(_)),
-        ) => format!("is {state} and would be disconnected"),
-        None => "would be disconnected".into(),
+        Some(state) => format!("{said}, but the state last read is {state}"),
+        None => format!("{said}, but its state could not be read"),
     }
 }
 
-fn last_read(state: Option<&ConnectionState>) -> String {
-    state.map_or_else(
-        || "its state has not been read".into(),
-        |state| format!("the state last read is {state}"),
-    )
-}
-
-/// Whether the store's keys can be used, after an act that may have changed that.
-fn keys(progress: &Progress, outcome: &Outcome) -> &'static str {
+fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> {
+    let store = store(origin, progress);
     match outcome {
-        Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::NotVerified(_) => usable(progress.state()),
-        Outcome::Failed(_) if progress.disconnect_calls > 0 => usable(progress.state()),
-        Outcome::DryRun { .. } | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => "",
+        Outcome::Disconnected => vec![format!("{store} is disconnected."), keys(progress), asked(origin)],
+        Outcome::AlreadyDisconnected => vec![
+            format!("{store} was already disconnected before this run."),
+            keys(progress),
+            asked(origin),
+        ],
+        Outcome::Ignored(ignored) => vec![format!("Nothing to do: {}.", text::cut(ignored.why(), FAULT_SHOWN))],
+        Outcome::DryRun { has_findings } => dry_run(origin, progress, *has_findings),
+        Outcome::NotVerified(doubt) => vec![not_verified(&store, progress, doubt), keys(progress), asked(origin)],
+        Outcome::Refused(refusal) => refused(origin, refusal),
+        Outcome::Failed(failure) => failed(origin, progress, failure),
     }
 }
 
-/// `DISCONNECTING` already means that no key works: a disconnect "immediately changes the key state
-/// of all KMS keys to Unavailable"
-/// (<https://docs.aws.amazon.com/kms/latest/developerguide/disconnect-keystore.html>).
-fn usable(state: Option<&ConnectionState>) -> &'static str {
-    match state {
-        Some(ConnectionState::Disconnected | ConnectionState::Disconnecting) => "Its keys can no longer be used.",
-        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
-            "Treat its keys as usable until DISCONNECTED is read."
+fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<String> {
+    let store = store(origin, progress);
+    let would = match progress.state() {
+        Some(ConnectionState::Disconnected) => {
+            format!("{store} is already DISCONNECTED, and a real run would leave it so")
         }
-        Some(ConnectionState::Unknown(_)) | None => "Whether its keys can still be used is not known.",
+        Some(ConnectionState::Disconnecting) => {
+            format!("{store} is already DISCONNECTING, and a real run would only verify it")
+        }
+        Some(state) => format!("{store} is {state}, and a real run would disconnect it"),
+        None => format!("a real run would disconnect {store}"),
+    };
+    let found = if has_findings {
+        "The self-check found what would keep a real run or its notice from working."
+    } else {
+        "The self-check found nothing."
+    };
+    vec![
+        format!("{}: nothing was changed.", of_dry_run(origin)),
+        format!("{would}."),
+        found.into(),
+    ]
+}
+
+/// Who asked for it. Who meant a real run must see why there was none.
+fn of_dry_run(origin: &Origin) -> String {
+    let who = origin.requested_by.as_ref().map(|who| quoted(who, NAME_SHOWN));
+    let who = who.or_else(|| triggered(&origin.trigger));
+    let who = who.map(|who| format!(" for {who}")).unwrap_or_default();
+    let why = if origin.is_observing {
+        ", because this function's DRY_RUN is true"
+    } else {
+        ""
+    };
+    format!("Dry run{who}{why}")
+}
+
+fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String {
+    match (progress.state(), &doubt.error) {
+        (Some(ConnectionState::Disconnected), _) => {
+            format!("{store} is not verified as disconnected: DISCONNECTED was read once, and must be read twice.")
+        }
+        (Some(ConnectionState::Disconnecting), _) => {
+            format!("{store} is still disconnecting, and the time of this run is over.")
+        }
+        (state, Some(error)) if error.operation == Operation::DisconnectCustomKeyStore => format!(
+            "{store} is NOT verified as disconnected: a repeated request failed ({}), and the state last read is {}.",
+            error.code,
+            state.map_or("not known", ConnectionState::as_str)
+        ),
+        (state, Some(error)) => format!(
+            "{store} is NOT verified as disconnected: {}. The last read failed ({}).",
+            requested("it", progress, state),
+            error.code
+        ),
+        (state, None) => format!(
+            "{store} is NOT verified as disconnected: {}.",
+            requested("it", progress, state)
+        ),
     }
 }
 
-/// What became of the act, where the run failed: accepted is not undone, and a request without an answer may have
-/// been carried out all the same.
-fn not_done(progress: &Progress, store: &str) -> String {
-    let (asked, unanswered) = (progress.disconnect_calls, progress.unanswered);
+fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
+    let dry = if origin.dry_run { "The dry run" } else { "The event" };
+    let wrong = match refusal {
+        Refusal::Event(invalid) => format!(
+            "{dry} is refused, and nothing was disconnected: {}.",
+            fault(&invalid.wrong)
+        ),
+        Refusal::Guard(not_allowed) => format!("{dry} is refused, and nothing was disconnected: {not_allowed}."),
+    };
+    vec![wrong, asked(origin)]
+}
+
+fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String> {
+    let store = store(origin, progress);
+    match failure {
+        Failure::Configuration(invalid) => vec![
+            format!("The switch cannot work: {}.", fault(&invalid.to_string())),
+            "Nothing was disconnected, and no event is acted on.".into(),
+        ],
+        Failure::NotHandedOver(why) => vec![format!(
+            "One invocation could not be handed to the function ({}), and nothing was disconnected by it.",
+            fault(why)
+        )],
+        Failure::Panic(why) if origin.dry_run => vec![
+            format!("{}: nothing was changed.", of_dry_run(origin)),
+            format!("The function broke off with a panic ({}).", fault(why)),
+        ],
+        Failure::Call(error) if origin.dry_run => vec![
+            format!("{}: nothing was changed.", of_dry_run(origin)),
+            format!(
+                "{store} could not be read, so a real run could not be verified: {}.",
+                cause(error)
+            ),
+        ],
+        Failure::Panic(why) => vec![
+            format!(
+                "{}: the function broke off with a panic ({}).",
+                not_done(&store, progress),
+                fault(why)
+            ),
+            keys(progress),
+            asked(origin),
+        ],
+        Failure::Call(error) => vec![
+            format!("{}: {}.", not_done(&store, progress), cause(error)),
+            keys(progress),
+            asked(origin),
+        ],
+    }
+}
+
+/// What became of the act, if the run failed.
+fn not_done(store: &str, progress: &Progress) -> String {
     if progress.is_accepted {
         format!("KMS accepted a request to disconnect {store}, and that is not verified")
     } else if progress.is_under_way() {
         format!("this run did not disconnect {store}")
-    } else if unanswered == 0 {
-        format!("{store} was not disconnected")
-    } else {
+    } else if progress.unanswered > 0 {
         format!(
-            "it is not known whether {store} is disconnected: of {asked} requests to KMS, {unanswered} had no usable answer"
+            "it is not known whether {store} is disconnected ({} of {} requests got no usable answer)",
+            progress.unanswered, progress.disconnect_calls
         )
+    } else {
+        format!("{store} is NOT disconnected")
     }
+}
+
+/// Why a call failed, in a few words.
+fn cause(error: &CallError) -> String {
+    let action = error.operation.action();
+    let code = &error.code;
+    match error.cause {
+        Cause::NotFound => format!("KMS knows no such key store in this account and Region ({code})"),
+        Cause::Denied => format!("{action} was denied to the function ({code})"),
+        Cause::NoCredentials => format!("the function has no credentials to call {action} with"),
+        Cause::InvalidState => format!("its state does not allow {action} ({code})"),
+        Cause::Throttled => format!("KMS throttled {action} ({code})"),
+        Cause::Unreachable => format!("no connection to KMS could be opened, so nothing was sent ({code})"),
+        Cause::Unavailable => format!("KMS gave no good answer to {action} ({code})"),
+        Cause::NotSent => format!("the request {action} could not be sent ({code})"),
+        Cause::Other => format!("KMS rejected {action} ({code})"),
+    }
+}
+
+/// What is known of the store's keys. A disconnect makes them unusable "right away (subject to eventual consistency)"
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/about-xks-disconnecting.html>).
+fn keys(progress: &Progress) -> String {
+    match progress.state() {
+        Some(ConnectionState::Disconnected) => "Its keys no longer work.",
+        Some(ConnectionState::Disconnecting) => "AWS makes its keys unusable right away; this is not confirmed yet.",
+        Some(ConnectionState::Connected) => "Its keys still work.",
+        Some(ConnectionState::Connecting | ConnectionState::Failed | ConnectionState::Unknown(_)) | None => {
+            "It is not known whether its keys work."
+        }
+    }
+    .into()
 }
 
 /// Who or what asked, and why.
 fn asked(origin: &Origin) -> String {
-    let by = origin
-        .requested_by
-        .as_ref()
-        .map(|who| format!("requested by {}", text::words(who)));
-    let because = origin
-        .reason
-        .as_ref()
-        .map(|why| format!("reason: {}", text::words(why)));
-    let told: Vec<_> = [triggered(&origin.trigger), by, because]
-        .into_iter()
-        .flatten()
-        .collect();
-    if told.is_empty() {
-        return String::new();
-    }
-    format!("{}.", capitalised(&told.join("; ")))
+    let reason = origin.reason.as_ref().map(|why| quoted(why, REASON_SHOWN));
+    let because = reason.map(|why| format!(": {why}")).unwrap_or_default();
+    let who = match (&origin.requested_by, triggered(&origin.trigger)) {
+        (Some(who), Some(what)) => format!("{} asked, by {what}", quoted(who, NAME_SHOWN)),
+        (Some(who), None) => format!("{} asked", quoted(who, NAME_SHOWN)),
+        (None, Some(what)) => format!("{what} asked"),
+        (None, None) if because.is_empty() => "the event does not say who asked".into(),
+        (None, None) => "asked by somebody whom the event does not name".into(),
+    };
+    format!("{who}{because}.")
 }
 
 fn triggered(trigger: &Trigger) -> Option<String> {
     let what = match trigger.kind {
         TriggerType::Direct | TriggerType::Unrecognised => return None,
-        TriggerType::EventBridge => "event",
-        TriggerType::Schedule => "schedule",
-        TriggerType::Alarm => "alarm",
-        TriggerType::CloudTrail => "call",
+        TriggerType::EventBridge => "the event",
+        TriggerType::Schedule => "the schedule",
+        TriggerType::Alarm => "the alarm",
+        TriggerType::CloudTrail => "the call",
     };
     let name = trigger.name.as_ref()?;
-    Some(format!("triggered by the {what} {}", text::words(name)))
+    Some(format!("{what} {}", quoted(name, NAME_SHOWN)))
 }
 
-/// What to do next.
-fn next(origin: &Origin, progress: &Progress, outcome: &Outcome) -> String {
-    let Some(id) = &origin.key_store_id else {
-        return String::new();
-    };
-    let region = origin
-        .region
-        .as_ref()
-        .map(|region| format!(" --region {region}"))
-        .unwrap_or_default();
-    let kms = |command: &str| format!("`aws kms {command}{region} --custom-key-store-id {id}`");
-    let verify = kms("describe-custom-key-stores");
-    match outcome {
-        Outcome::Disconnected | Outcome::AlreadyDisconnected => {
-            format!(
-                "To verify: {verify}. {} {CLOCK}",
-                reconnect(progress, &kms("connect-custom-key-store"))
-            )
-        }
-        Outcome::NotVerified(_) => format!(
-            "Next: Lambda retries an asynchronous event, at most twice, and reports again; after that it waits in the \
-             queue of failed events. If you invoked it by hand, invoke it again. To verify: {verify}."
-        ),
-        Outcome::Failed(_) if !origin.dry_run => format!(
-            "Next: if the key store must be cut off now, do it by hand with a role that may: {}, and verify it: \
-             {verify}.",
-            kms("disconnect-custom-key-store")
-        ),
-        Outcome::DryRun { has_findings: true } => {
-            "The self-check found what should be mended before it is needed: see the findings.".into()
-        }
-        Outcome::DryRun { .. } | Outcome::Ignored(_) | Outcome::Refused(_) | Outcome::Failed(_) => String::new(),
+/// The store as people know it: its name if KMS gave it, else its ID.
+fn store(origin: &Origin, progress: &Progress) -> String {
+    let name = progress.key_store.as_ref().and_then(|store| store.name.as_ref());
+    match (name, &origin.key_store_id) {
+        (Some(name), _) => text::plain(name, NAME_SHOWN),
+        (None, Some(id)) => format!("key store {id}"),
+        (None, None) => "no key store".into(),
     }
 }
 
-/// How the store is connected again, and what that takes: up to 20 minutes with CloudHSM
-/// (<https://docs.aws.amazon.com/kms/latest/developerguide/connect-keystore.html>), about five with an external
-/// key manager (<https://docs.aws.amazon.com/kms/latest/developerguide/xks-connect-disconnect.html>).
-fn reconnect(progress: &Progress, command: &str) -> String {
-    let kind = progress.key_store.as_ref().and_then(|store| store.kind.as_ref());
-    let takes = match kind {
-        Some(KeyStoreType::AwsCloudHsm) => {
-            "an active HSM in the cluster and the kmsuser password that KMS knows, and up to 20 minutes"
-        }
-        Some(KeyStoreType::ExternalKeyStore) => {
-            "a proxy that answers and knows KMS's credential, and about five minutes"
-        }
-        Some(KeyStoreType::Unknown(_)) | None => "a cluster or a proxy that works, and up to 20 minutes",
-    };
-    format!(
-        "To reconnect, once its keys may be used again: {command}; it takes kms:ConnectCustomKeyStore, which this \
-         function never holds, {takes}."
-    )
+fn quoted(words: &str, limit: usize) -> String {
+    format!("'{}'", text::plain(words, limit).replace('\'', "`"))
 }
 
-/// What waits for nobody (<https://repost.aws/knowledge-center/rds-aurora-inaccessible-state>,
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
-const CLOCK: &str = "A clock runs: after seven days without their key, RDS databases can only be restored from a \
-                     backup, and DynamoDB archives its tables.";
+fn fault(wrong: &str) -> String {
+    text::plain(wrong, FAULT_SHOWN)
+}
 
 fn capitalised(text: &str) -> String {
     let mut rest = text.chars();

@@ -68,6 +68,7 @@ impl Metrics {
             count("Invocations", 1),
             count("Polls", report.describe_calls),
             count("NoticesFailed", progress.notices_failed),
+            count("ChatNoticesFailed", progress.chat_notices_failed),
         ];
         let findings = progress.findings.as_ref();
         Self {

@@ -8,9 +8,9 @@ use std::{
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
 use tokio::time::Instant;
 
-use super::Report;
+use super::{Keys, Report, chat};
 use crate::{
-    aws::{CallError, Operation, call, retry::persist},
+    aws::{CallError, Operation, call, retry::Tries},
     budget::PUBLISHES,
     ids::TopicArn,
     outcome::Name,
@@ -21,7 +21,38 @@ use crate::{
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 const SUBJECT_LIMIT: usize = 99;
 
-/// Publishes the report, and retries until `until` as long as a retry may succeed. Returns the ID
+/// A message for SNS.
+pub(crate) struct Message {
+    subject: String,
+    body: String,
+    attributes: HashMap<String, MessageAttributeValue>,
+    /// Group and deduplication ID, on a FIFO topic.
+    fifo: Option<(String, String)>,
+}
+
+impl Message {
+    /// The notice of a report.
+    pub(crate) fn notice(report: &Report, topic: &TopicArn) -> Self {
+        Self {
+            subject: subject(report),
+            body: body(report),
+            attributes: attributes(report),
+            fifo: topic.is_fifo().then(|| (group(report), deduplication_id(report))),
+        }
+    }
+
+    /// The chat message of a report.
+    pub(crate) fn chat(report: &Report, thread: &str) -> Self {
+        Self {
+            subject: subject(report),
+            body: chat::body(report, thread),
+            attributes: attributes(report),
+            fifo: None,
+        }
+    }
+}
+
+/// Publishes the message, and retries until `until` as long as a retry may succeed. Returns the ID
 /// that SNS gave the message: without one the notice is not confirmed. A try whose answer was lost may
 /// have been published too, so a standard topic can carry the notice twice; a FIFO topic drops the second.
 ///
@@ -30,24 +61,28 @@ const SUBJECT_LIMIT: usize = 99;
 pub(crate) async fn publish(
     sns: &Client,
     topic: &TopicArn,
-    report: &Report,
+    message: &Message,
     until: Instant,
 ) -> Result<String, CallError> {
-    persist(PUBLISHES, until, async || try_publish(sns, topic, report, until).await).await
+    // Not `persist`: a chat message is sent by a task, which takes no async closure
+    // (https://github.com/rust-lang/rust/issues/110338).
+    let mut tries = Tries::new(PUBLISHES, until);
+    loop {
+        match try_publish(sns, topic, message, until).await {
+            Ok(message_id) => return Ok(message_id),
+            Err(error) => tries.after(error).await?,
+        }
+    }
 }
 
-async fn try_publish(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<String, CallError> {
-    let (group, deduplication) = if topic.is_fifo() {
-        (Some(group(report)), Some(deduplication_id(report)))
-    } else {
-        (None, None)
-    };
+async fn try_publish(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<String, CallError> {
+    let (group, deduplication) = message.fifo.clone().unzip();
     let request = || {
         sns.publish()
             .topic_arn(topic.as_str())
-            .subject(subject(report))
-            .message(body(report))
-            .set_message_attributes(Some(attributes(report)))
+            .subject(&message.subject)
+            .message(&message.body)
+            .set_message_attributes(Some(message.attributes.clone()))
             .set_message_group_id(group.clone())
             .set_message_deduplication_id(deduplication.clone())
             .send()
@@ -66,28 +101,52 @@ pub fn body(report: &Report) -> String {
     serde_json::to_string_pretty(report).map_or_else(|_| report.message.clone(), text::visible)
 }
 
-/// One line of printable ASCII, shorter than 100 characters: how much it matters, what happened, and
-/// to which key store.
+/// One line of printable ASCII, shorter than 100 characters, that answers by itself: how much it matters, what happened,
+/// whether the keys work, and which key store. What happened comes first, because phones cut; so does the name before the
+/// ID. Two situations that differ in outcome, keys or dry run never have the same subject.
 #[must_use]
 pub fn subject(report: &Report) -> String {
-    let early = if report.is_final { "" } else { " (not final)" };
-    let dry_run = if report.dry_run && report.outcome != Name::DryRun {
-        " (dry run)"
-    } else {
-        ""
+    let dry_run = if report.dry_run { "dry run, " } else { "" };
+    let happened = happened(report.outcome);
+    let keys = match report.keys {
+        Some(Keys::Usable) => ", keys usable",
+        Some(Keys::Unusable) => ", keys unusable",
+        Some(Keys::Unknown) => ", keys not known",
+        None => "",
     };
-    let store = match (&report.custom_key_store_id, &report.custom_key_store_name) {
-        (Some(id), Some(name)) => format!("{id} ({name})"),
-        (Some(id), None) => id.to_string(),
-        (None, _) => "no key store".into(),
+    let region = report
+        .region
+        .as_deref()
+        .map(|region| format!(" {region}"))
+        .unwrap_or_default();
+    let start = format!("{}: {dry_run}{happened}{keys}", report.severity.as_str());
+    let store = match (&report.custom_key_store_name, &report.custom_key_store_id) {
+        (Some(name), Some(id)) => {
+            let whole = format!("{start}: {name} ({id}){region}");
+            if whole.chars().count() <= SUBJECT_LIMIT {
+                return ascii(&whole, SUBJECT_LIMIT);
+            }
+            format!(": {name}")
+        }
+        (Some(name), None) => format!(": {name}"),
+        (None, Some(id)) => format!(": {id}"),
+        (None, None) => ": no key store".into(),
     };
-    let region = report.region.as_deref().unwrap_or_default();
-    let subject = format!(
-        "{}: {}{early}{dry_run}: {store} {region}",
-        report.severity.as_str(),
-        report.outcome.as_str()
-    );
-    ascii(subject.trim_end(), SUBJECT_LIMIT)
+    ascii(&format!("{start}{store}{region}"), SUBJECT_LIMIT)
+}
+
+/// What happened, in words that no two outcomes share.
+const fn happened(outcome: Name) -> &'static str {
+    match outcome {
+        Name::Disconnected => "disconnected",
+        Name::AlreadyDisconnected => "already disconnected",
+        Name::DryRun => "nothing changed",
+        Name::Ignored => "ignored",
+        Name::Disconnecting => "disconnecting, goes on",
+        Name::NotVerified => "NOT VERIFIED",
+        Name::Refused => "refused, nothing done",
+        Name::Failed => "FAILED",
+    }
 }
 
 /// Printable ASCII of at most `limit` characters; what is not becomes a question mark.
@@ -102,18 +161,23 @@ fn ascii(text: &str, limit: usize) -> String {
     whole.chars().take(limit - 3).chain("...".chars()).collect()
 }
 
-fn attributes(report: &Report) -> HashMap<String, MessageAttributeValue> {
+/// What filter policies select by.
+pub(super) fn attributes(report: &Report) -> HashMap<String, MessageAttributeValue> {
     let id = report.custom_key_store_id.as_ref().map(ToString::to_string);
+    let findings = report.dry_run.then(|| report.findings_count.to_string());
     [
-        ("outcome", Some(report.outcome.as_str().to_owned())),
-        ("severity", Some(report.severity.as_str().to_owned())),
-        ("trigger", Some(report.trigger.kind.as_str().to_owned())),
-        ("customKeyStoreId", id),
+        ("outcome", "String", Some(report.outcome.as_str().to_owned())),
+        ("severity", "String", Some(report.severity.as_str().to_owned())),
+        ("trigger", "String", Some(report.trigger.kind.as_str().to_owned())),
+        ("customKeyStoreId", "String", id),
+        ("keys", "String", report.keys.map(|keys| keys.as_str().to_owned())),
+        ("dryRun", "String", Some(report.dry_run.to_string())),
+        ("findings", "Number", findings),
     ]
     .into_iter()
-    .filter_map(|(name, value)| {
+    .filter_map(|(name, data_type, value)| {
         let attribute = MessageAttributeValue::builder()
-            .data_type("String")
+            .data_type(data_type)
             .string_value(value?)
             .build()
             .ok()?;

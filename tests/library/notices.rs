@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, ConnectionState, KeyStore, KeyStoreType, Operation},
-    config::Config,
+    config::{Config, Function},
     event::{self, Ignored, Trigger, TriggerType},
     guard::NotAllowed,
     ids::AccountRegion,
-    outcome::{Failure, NotVerified, Outcome},
-    report::{Report, Stage, VERSION, notice},
+    outcome::{Failure, Name, NotVerified, Outcome},
+    report::{Keys, Report, Stage, VERSION, notice},
     run::{Origin, Progress},
 };
 use tokio::time::Instant;
@@ -30,7 +30,13 @@ fn origin() -> Origin {
         requested_by: None,
         dry_run: false,
         is_observing: false,
+        account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
+        function: Function {
+            name: Some("switch-Function".into()),
+            allow_list_sha256: Some("0".repeat(64)),
+            ..Function::default()
+        },
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_489_200),
         started: Instant::now(),
@@ -275,9 +281,8 @@ fn long_subject_is_cut_to_99_characters() {
     }
     let subject = notice::subject(&Report::new(&by_hand(), &store, Stage::Final(&Outcome::Disconnected)));
     assert_eq!(subject.len(), 99);
-    let (told, rest) = subject.split_once('(').unwrap();
-    assert_eq!(told, "INFO: DISCONNECTED: cks-1234567890abcdef0 ");
-    assert_eq!(rest, format!("{}...", "?".repeat(99 - told.len() - 4)));
+    let start = "INFO: disconnected, keys unusable: ";
+    assert_eq!(subject, format!("{start}{}...", "?".repeat(99 - start.len() - 3)));
 }
 
 #[test]
@@ -291,4 +296,40 @@ fn ignored_is_only_logged() {
         report.message,
         "Nothing to do: the alarm is OK, and only ALARM is acted on."
     );
+}
+
+/// Whoever reads the subject alone knows the situation: no two share one.
+#[test]
+fn subjects_of_different_situations_differ() {
+    let names = [
+        Name::Disconnected,
+        Name::AlreadyDisconnected,
+        Name::DryRun,
+        Name::Disconnecting,
+        Name::NotVerified,
+        Name::Refused,
+        Name::Failed,
+    ];
+    let keys = [None, Some(Keys::Usable), Some(Keys::Unusable), Some(Keys::Unknown)];
+    let report = Report::new(
+        &by_hand(),
+        &progress("AWS_CLOUDHSM", ConnectionState::Connected, 1),
+        Stage::Final(&Outcome::Disconnected),
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    for outcome in names {
+        for keys in keys {
+            for dry_run in [false, true] {
+                let report = Report {
+                    outcome,
+                    keys,
+                    dry_run,
+                    ..report.clone()
+                };
+                let subject = notice::subject(&report);
+                assert!(subject.contains("payments-hsm") && subject.len() < 100, "{subject}");
+                assert!(seen.insert(subject.clone()), "twice: {subject}");
+            }
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use crate::double::{ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state};
+use crate::double::{
+    CHAT, ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state,
+};
 use disconnect_custom_key_store::{app::App, error::Error, handler::handle, report::Report};
 use serde_json::Value;
 
@@ -164,11 +166,11 @@ async fn panic_is_reported_and_the_next_invocation_works() {
     let message = error.to_string();
     assert!(message.contains("panic"), "{message}");
     assert!(
-        message.contains("the state last read is DISCONNECTING"),
-        "what was done is reported: {message}"
+        message.contains("AWS makes its keys unusable right away"),
+        "what was read is reported: {message}"
     );
     assert!(message.contains("KMS accepted a request"), "{message}");
-    assert!(!message.contains("was not disconnected"), "{message}");
+    assert!(!message.contains("NOT disconnected"), "{message}");
     assert_eq!(script.count("Publish"), 2, "the early notice and the failure's");
     assert_eq!(told(handle(&app, invocation(TIMEOUT)).await).0, "ALREADY_DISCONNECTED");
 }
@@ -223,7 +225,7 @@ async fn denied_disconnect_of_a_disconnected_store_does_not_contradict_itself() 
     assert_eq!(error.error_type.as_str(), "AccessDenied");
     let message = error.message;
     assert!(message.contains("This run did not disconnect"), "{message}");
-    assert!(!message.contains("was not disconnected"), "{message}");
+    assert!(!message.contains("NOT disconnected"), "{message}");
 }
 
 /// Runs the plain event against a script of HTTP answers.
@@ -309,10 +311,7 @@ async fn connected_store_is_never_called_unusable() {
     );
     for notice in script.notices() {
         let message = notice["message"].as_str().unwrap();
-        assert!(
-            message.contains("Treat its keys as usable until DISCONNECTED is read"),
-            "{message}"
-        );
+        assert!(message.contains("Its keys still work."), "{message}");
     }
 }
 
@@ -484,8 +483,8 @@ async fn denied_disconnect_is_reported_with_the_state_read_once() {
     });
     assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "AccessDenied");
     let message = script.notices().pop().unwrap()["message"].to_string();
-    assert!(message.contains("was not disconnected"), "{message}");
-    assert!(message.contains("the state last read is CONNECTED"), "{message}");
+    assert!(message.contains("is NOT disconnected"), "{message}");
+    assert!(message.contains("Its keys still work."), "{message}");
     let asked: Vec<_> = script.seen().into_iter().map(|seen| seen.operation).collect();
     assert_eq!(
         asked,
@@ -586,7 +585,7 @@ async fn notice_attributes_leave_out_an_absent_key_store() {
         .into_iter()
         .map(|form| {
             let value = |wanted: &str| {
-                let entry = (1..=4).find(|n| {
+                let entry = (1..=7).find(|n| {
                     form.get(&format!("MessageAttributes.entry.{n}.Name"))
                         .is_some_and(|name| name == wanted)
                 })?;
@@ -646,4 +645,74 @@ async fn unknown_state_is_reported_verbatim() {
         (report.outcome.as_str(), report.disconnect_calls, report.describe_calls),
         ("DISCONNECTED", 1, 7)
     );
+}
+
+/// The chat message comes after the notice; early and final are one thread.
+#[tokio::test(start_paused = true)]
+async fn chat_follows_each_notice_in_one_thread() {
+    let script = disconnecting_once();
+    handle(&script.app_with_chat(), invocation(TIMEOUT)).await.unwrap();
+    let chat: Vec<_> = script.published_to(CHAT).into_iter().map(|(_, body)| body).collect();
+    let events: Vec<_> = chat.iter().map(|body| body["metadata"]["eventType"].clone()).collect();
+    assert_eq!(events, ["DISCONNECTING", "DISCONNECTED"]);
+    for body in &chat {
+        assert_eq!((&body["version"], &body["source"]), (&"1.0".into(), &"custom".into()));
+        assert_eq!(body["content"]["textType"], "client-markdown");
+        assert_eq!(body["metadata"]["threadId"], "8476a536-e9f4-11e8-9739-2dfe598c3fcd");
+        assert!(
+            body["content"]["description"]
+                .as_str()
+                .unwrap()
+                .contains("payments-hsm"),
+            "{body}"
+        );
+    }
+    let topics: Vec<_> = published_forms(&script)
+        .iter()
+        .map(|form| form["TopicArn"].clone())
+        .collect();
+    assert_eq!(topics, [TOPIC, CHAT, TOPIC, CHAT]);
+}
+
+/// A chat that hangs delays neither the reads nor the outcome, and changes neither.
+#[tokio::test(start_paused = true)]
+async fn hanging_chat_delays_no_read_and_changes_nothing() {
+    let run = async |chat_hangs: bool| {
+        let script = Scripted::by_body(move |operation, body, before| match operation {
+            "Publish" if chat_hangs && body.contains("%3Achat&") => Step::Hang,
+            "Publish" => published(),
+            "DisconnectCustomKeyStore" => accepted(),
+            _ if before < 3 => state("DISCONNECTING"),
+            _ => state("DISCONNECTED"),
+        });
+        let begun = tokio::time::Instant::now();
+        let report = handle(&script.app_with_chat(), invocation(TIMEOUT)).await.unwrap();
+        let reads = script.times("DescribeCustomKeyStores");
+        (report.outcome, *reads.last().unwrap() - begun, begun.elapsed())
+    };
+    let (outcome, _, whole) = run(true).await;
+    assert_eq!(outcome.as_str(), "DISCONNECTED");
+    // Four reads with the pauses of a chat that answers, at most 0.5 + 1 + 2 s, and at the end 5 s for the chat.
+    let (_, last_read, _) = run(true).await;
+    assert!(last_read < Duration::from_millis(3600), "{last_read:?}");
+    assert!(whole < Duration::from_millis(8700), "{whole:?}");
+    assert_eq!(run(false).await.0.as_str(), "DISCONNECTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_from_an_event_makes_no_mention_and_no_link_in_chat() {
+    let script = disconnecting_once();
+    let mut hostile = invocation(TIMEOUT);
+    let reason = "<!channel> <https://evil.example|click> @here [x](https://evil.example)";
+    hostile.payload = serde_json::json!({ "CustomKeyStoreId": ID, "Reason": reason })
+        .to_string()
+        .as_str()
+        .into();
+    handle(&script.app_with_chat(), hostile).await.unwrap();
+    for (_, body) in script.published_to(CHAT) {
+        let text = body.to_string();
+        for mark in ["<!", "https://", "@here", "](", "evil.example"] {
+            assert!(!text.contains(mark), "{mark} in {text}");
+        }
+    }
 }

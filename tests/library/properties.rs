@@ -8,6 +8,7 @@ use std::{
 
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, ConnectionState, KeyStore, Operation},
+    config::Function,
     event::{self, Event, InvalidEvent, Request, Trigger, TriggerType},
     ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome},
@@ -298,7 +299,13 @@ fn any_report() -> impl Strategy<Value = Report> {
                 requested_by: None,
                 dry_run,
                 is_observing: false,
+                account: Some("123456789012".into()),
                 region: Some("us-east-1".into()),
+                function: Function {
+                    name: Some("switch-Function".into()),
+                    allow_list_sha256: Some("0".repeat(64)),
+                    ..Function::default()
+                },
                 request_id,
                 started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
                 started: Instant::now(),

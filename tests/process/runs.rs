@@ -24,7 +24,7 @@ fn the_plain_path_is_three_calls_and_ends_disconnected() {
     assert_eq!(report["outcome"], "DISCONNECTED");
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.starts_with(&format!("Custom key store {ID} (payments-hsm) is disconnected. ")),
+        message.starts_with("payments-hsm is disconnected. Its keys no longer work. "),
         "{message}"
     );
     assert_eq!(report["disconnectCalls"], 1);
@@ -42,6 +42,9 @@ fn response_has_the_documented_fields_and_no_others() {
     assert_eq!(
         fields,
         [
+            "account",
+            "allowListSha256",
+            "awsRequestIds",
             "connectionState",
             "customKeyStoreId",
             "customKeyStoreName",
@@ -51,7 +54,10 @@ fn response_has_the_documented_fields_and_no_others() {
             "dryRun",
             "elapsedMs",
             "final",
+            "functionName",
+            "keys",
             "message",
+            "nextSteps",
             "outcome",
             "reason",
             "region",
@@ -102,8 +108,14 @@ fn response_notice_and_log_line_are_one_report() {
     let timestamp = line.remove("timestamp").unwrap();
     assert!(timestamp.as_str().unwrap().ends_with('Z'));
     let mut flat = report.as_object().unwrap().clone();
-    flat.remove("trigger");
-    flat.insert("trigger.type".into(), "direct".into());
+    for (nested, inner) in [
+        ("trigger", "type"),
+        ("awsRequestIds", "disconnect"),
+        ("awsRequestIds", "describe"),
+    ] {
+        flat.insert(format!("{nested}.{inner}"), report[nested][inner].clone());
+        flat.remove(nested);
+    }
     assert_eq!(*line, flat);
 }
 
@@ -114,7 +126,7 @@ fn notice_has_subject_and_attributes() {
     let message = stage.emulator.published().pop().unwrap();
     assert_eq!(
         message.subject,
-        format!("INFO: DISCONNECTED: {ID} (payments-hsm) us-east-1")
+        format!("INFO: disconnected, keys unusable: payments-hsm ({ID}) us-east-1")
     );
     let attributes: Vec<_> = message
         .attributes
@@ -125,6 +137,8 @@ fn notice_has_subject_and_attributes() {
         attributes,
         [
             ("customKeyStoreId", ID),
+            ("dryRun", "false"),
+            ("keys", "UNUSABLE"),
             ("outcome", "DISCONNECTED"),
             ("severity", "INFO"),
             ("trigger", "direct"),
@@ -203,9 +217,7 @@ fn earlier_disconnect_is_already_disconnected() {
     assert_eq!(again["outcome"], "ALREADY_DISCONNECTED");
     let message = again["message"].as_str().unwrap();
     assert!(
-        message.starts_with(&format!(
-            "Custom key store {ID} (payments-hsm) was already disconnected. "
-        )),
+        message.starts_with("payments-hsm was already disconnected before this run. "),
         "{message}"
     );
 }
@@ -241,7 +253,7 @@ fn a_dry_run_changes_nothing_and_says_what_a_run_would_do() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.ends_with("is CONNECTED and would be disconnected."),
+        message.contains("payments-hsm is CONNECTED, and a real run would disconnect it."),
         "{message}"
     );
     assert_eq!(report["findings"], Value::Null);
@@ -392,8 +404,11 @@ fn bad_input_is_refused_with_advice_and_the_next_event_works() {
         let (kind, message) = stage.error(payload);
         assert_eq!(kind, "InvalidEvent", "{shown}");
         assert!(message.contains(words), "{shown}: {message}");
-        assert!(message.starts_with("Refused, nothing was called: "), "{message}");
-        assert!(message.contains("Advice: "), "{message}");
+        assert!(
+            message.contains(" is refused, and nothing was disconnected: "),
+            "{message}"
+        );
+        assert!(message.contains("Next steps: (1) "), "{message}");
         assert_eq!(stage.emulator.operations(), ["Publish"], "{shown}");
         let notice = stage.notices().pop().unwrap();
         assert_eq!(
@@ -498,7 +513,7 @@ fn budget_end_before_disconnected_is_not_verified() {
     };
     let (kind, message) = error_of(&error);
     assert_eq!(kind, "NotVerified");
-    assert!(message.contains("the state last read is DISCONNECTING"), "{message}");
+    assert!(message.contains("is still disconnecting"), "{message}");
     let notices = stage.notices();
     assert_eq!(notices.len(), 2, "one early, one final");
     assert_eq!(
@@ -657,7 +672,7 @@ fn text_lines_stay_one_line_each() {
     stage.report(&json!({ "CustomKeyStoreId": ID, "Reason": "a\nb\u{1b}[31m outcome=\"FAILED\"" }));
     let lines = stage.function.told();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains(" INFO \"Custom key store"), "{lines:?}");
+    assert!(lines[0].contains(" INFO \"payments-hsm is"), "{lines:?}");
     assert!(
         lines[0].contains(r#"reason="a\nb\u001b[31m outcome=\"FAILED\"""#),
         "{lines:?}"
@@ -759,7 +774,7 @@ fn store_that_stays_connected_is_not_verified_and_critical() {
         for notice in stage.notices() {
             let told = notice["message"].as_str().unwrap();
             assert_eq!(told.contains("KMS accepted"), accepted, "{told}");
-            assert!(!told.contains("can no longer be used"), "{told}");
+            assert!(!told.contains("no longer work"), "{told}");
         }
         let last = stage.notices().pop().unwrap();
         assert_eq!(
@@ -811,8 +826,8 @@ fn requests_that_were_never_sent_are_reported_as_such() {
         let (found, message) = error_of(&error);
         assert_eq!(found, kind, "{message}");
         assert!(message.contains(words), "{message}");
-        assert!(message.contains("was not disconnected"), "{message}");
-        assert!(!message.contains("not known whether"), "{message}");
+        assert!(message.contains("is NOT disconnected"), "{message}");
+        assert!(!message.contains("not known whether key store"), "{message}");
         assert_eq!(stage.count("DisconnectCustomKeyStore"), 0);
         if kind == "AccessDenied" {
             assert!(!message.contains("Health Dashboard"), "{message}");

@@ -18,7 +18,13 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
-use disconnect_custom_key_store::{app::App, aws, config::Config, report::Refusals, run::Invocation};
+use disconnect_custom_key_store::{
+    app::{App, Chat},
+    aws,
+    config::Config,
+    report::Refusals,
+    run::Invocation,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -70,7 +76,7 @@ pub struct Seen {
     pub at: Instant,
 }
 
-type Script = dyn Fn(&str, usize) -> Step + Send + Sync;
+type Script = dyn Fn(&str, &str, usize) -> Step + Send + Sync;
 
 /// An HTTP client that answers by a script: operation and how many of it came before → step.
 #[derive(Clone)]
@@ -93,7 +99,7 @@ impl HttpConnector for Scripted {
             |target| target.trim_start_matches("TrentService.").to_owned(),
         );
         let before = self.count(&operation);
-        let step = (self.script)(&operation, before);
+        let step = (self.script)(&operation, &body, before);
         self.seen.lock().unwrap().push(Seen {
             operation,
             body,
@@ -116,6 +122,11 @@ impl HttpConnector for Scripted {
 
 impl Scripted {
     pub fn new(script: impl Fn(&str, usize) -> Step + Send + Sync + 'static) -> Self {
+        Self::by_body(move |operation, _, before| script(operation, before))
+    }
+
+    /// The same with the request's body: operation, body and how many of the operation came before → step.
+    pub fn by_body(script: impl Fn(&str, &str, usize) -> Step + Send + Sync + 'static) -> Self {
         Self {
             script: Arc::new(script),
             seen: Arc::default(),
@@ -139,11 +150,17 @@ impl Scripted {
 
     /// The bodies of the notices published so far.
     pub fn notices(&self) -> Vec<Value> {
+        self.published_to(TOPIC).into_iter().map(|(_, body)| body).collect()
+    }
+
+    /// When each message was published to a topic, and its body.
+    pub fn published_to(&self, topic: &str) -> Vec<(Instant, Value)> {
         let seen = self.seen().into_iter();
         seen.filter(|seen| seen.operation == "Publish")
-            .map(|seen| {
+            .filter_map(|seen| {
                 let form: HashMap<String, String> = form_urlencoded::parse(seen.body.as_bytes()).into_owned().collect();
-                serde_json::from_str(&form["Message"]).unwrap()
+                let body = serde_json::from_str(&form["Message"]).unwrap();
+                (form["TopicArn"] == topic).then_some((seen.at, body))
             })
             .collect()
     }
@@ -174,10 +191,27 @@ impl Scripted {
             config: config(&[]),
             kms: aws_sdk_kms::Client::from_conf(kms),
             sns: aws_sdk_sns::Client::from_conf(sns),
+            chat: None,
             refusals: Refusals::default(),
         }
     }
 }
+
+/// The same app with a chat on [`CHAT`].
+impl Scripted {
+    pub fn app_with_chat(&self) -> App {
+        let app = self.app();
+        App {
+            chat: Some(Chat {
+                sns: app.sns.clone(),
+                topic: CHAT.parse().unwrap(),
+            }),
+            ..app
+        }
+    }
+}
+
+pub const CHAT: &str = "arn:aws:sns:us-east-1:123456789012:chat";
 
 pub fn config(changes: &[(&str, &str)]) -> Config {
     let defaults = [

@@ -137,7 +137,33 @@ pub fn are_fit(emulator: &Emulator, function: &Function) {
             "something hidden is in {body:?}"
         );
         assert!(subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{subject:?}");
-        schema.validate(&serde_json::from_str(&body).unwrap()).unwrap();
+        let report: Value = serde_json::from_str(&body).unwrap();
+        if report["source"] == "custom" {
+            continue; // a chat message
+        }
+        schema.validate(&report).unwrap();
+        is_readable(&report);
+    }
+}
+
+/// What the contract says of the words of a report: short, without a command in the message, nothing twice, and commands
+/// that hold nothing for a shell to interpret.
+#[track_caller]
+fn is_readable(report: &Value) {
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.chars().count() <= 600 && !message.contains("aws kms"),
+        "{message}"
+    );
+    let steps: Vec<_> = report["nextSteps"].as_array().into_iter().flatten().collect();
+    let is_quiet = report["final"] == false || (report["outcome"] == "DRY_RUN" && report["severity"] == "INFO");
+    assert!(steps.len() <= 6 && (is_quiet || !steps.is_empty()), "{report}");
+    for (index, step) in steps.iter().enumerate() {
+        assert!(!steps[..index].contains(step), "twice: {step}");
+        if let Some((_, command)) = step.as_str().unwrap().split_once(": aws ") {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || " -=,._/".contains(c);
+            assert!(command.chars().all(is_plain), "{command}");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Message {
     pub subject: String,
     /// The body.
     pub body: String,
-    /// Message attributes of type String.
+    /// Message attributes of the types String and Number.
     pub attributes: BTreeMap<String, String>,
     /// The group, on FIFO topics.
     pub group: Option<String>,
@@ -154,7 +154,12 @@ fn message_attributes(parameters: &Parameters) -> Result<BTreeMap<String, String
             break;
         };
         let value = parameters.get(&field("Value.StringValue")).unwrap_or_default();
-        if parameters.get(&field("Value.DataType")) != Some("String") || value.is_empty() {
+        let is_valid = match parameters.get(&field("Value.DataType")) {
+            Some("String") => !value.is_empty(),
+            Some("Number") => value.parse::<f64>().is_ok(),
+            Some(_) | None => false,
+        };
+        if !is_valid {
             return Err(Refused::sns(400, "ParameterValueInvalid", name));
         }
         attributes.insert(name.to_owned(), value.to_owned());
