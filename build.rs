@@ -38,10 +38,10 @@ fn main() {
     }
 }
 
-/// The commit of this repository. An unpacked copy inside another repository has none.
-fn commit() -> Option<String> {
+/// The commit of the repository in this folder. An unpacked copy inside another repository has none.
+fn commit(folder: &Path) -> Option<String> {
     let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
-    if root.canonicalize().ok()? != Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().ok()? {
+    if root.canonicalize().ok()? != folder.canonicalize().ok()? {
         return None;
     }
     let hash = git(&["rev-parse", "--short=7", "HEAD"])?;

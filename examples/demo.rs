@@ -1,11 +1,6 @@
-//! Shows the function at work, with no AWS account: `cargo run --example demo [-- OPTION|EVENT]`.
-//!
-//! It starts the emulator and plays Lambda to the function's own `main`, delivers an event, and
-//! shows what happens as it happens. An `EVENT` is a file such as `events/direct.json`; an `OPTION` is
-//!
-//! - `--xks`: an external key store, which takes longer;
-//! - `--refused`: an event with a misspelt field;
-//! - `--already`: a key store that is disconnected already.
+//! Shows the function at work, with no AWS account: `cargo run --example demo [-- OPTION|EVENT]`; `--help` lists the
+//! options. It starts the emulator and plays Lambda to the function's own `main`, delivers an event, and shows what
+//! happens as it happens: the calls, the notice as an e-mail reader sees it, and the same as chat shows it.
 
 #![allow(clippy::expect_used, reason = "a demo ends where it cannot go on")]
 #![allow(
@@ -22,18 +17,34 @@ use std::{
 
 use emulator::{
     Call, Emulator,
+    fault::{Fault, Times},
     function::Function,
     kms::{KeyStore, State},
     runtime_api::{Delivery, Reported, RuntimeApi},
+    sns::Message,
 };
+use serde_json::Value;
 
 /// The function itself: the same `main` that Lambda starts.
 #[path = "../src/main.rs"]
 mod function;
 
+const HELP: &str = "\
+Shows the function at work, with no AWS account: cargo run --example demo -- [OPTION | EVENT] [--log]
+
+  (nothing)   a CloudHSM key store is disconnected
+  --xks       an external key store, which takes longer
+  --dry-run   a dry run, which changes nothing
+  --refused   an event with a misspelt field
+  --denied    the role may not disconnect
+  --already   the key store is disconnected already
+  EVENT       an event from a file, such as events/eventbridge-custom.json
+  --log       the log lines whole";
+
 const CLOUD_HSM: &str = "cks-1234567890abcdef0";
 const EXTERNAL: &str = "cks-9876543210fedcba9";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices";
+const CHAT: &str = "arn:aws:sns:us-east-1:123456789012:key-store-chat";
 
 /// In the process that the demo starts for the function, this variable is set.
 const FUNCTION: &str = "DEMO_FUNCTION";
@@ -42,10 +53,17 @@ fn main() -> ExitCode {
     if env::var(FUNCTION).is_ok() {
         return function::main();
     }
-    match scene(env::args().nth(1).as_deref()) {
-        Ok(scene) => play(&scene),
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    let is_whole = arguments.iter().any(|argument| argument == "--log");
+    arguments.retain(|argument| argument != "--log");
+    if arguments.iter().any(|argument| argument == "--help") {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match scene(arguments.first().map(String::as_str)) {
+        Ok(scene) => play(&scene, is_whole),
         Err(wrong) => {
-            eprintln!("{wrong}\nUse --xks, --refused, --already, or an event's file such as events/direct.json.");
+            eprintln!("{wrong}\n\n{HELP}");
             ExitCode::FAILURE
         }
     }
@@ -56,6 +74,8 @@ struct Scene {
     title: &'static str,
     store: KeyStore,
     event: String,
+    /// KMS denies the disconnect.
+    is_denied: bool,
 }
 
 fn scene(argument: Option<&str>) -> Result<Scene, String> {
@@ -68,6 +88,11 @@ fn scene(argument: Option<&str>) -> Result<Scene, String> {
             let event = format!(r#"{{ "CustomKeyStoreId": "{CLOUD_HSM}", "DryRunn": true }}"#);
             ("An event with a misspelt field", cloud_hsm, event)
         }
+        Some("--dry-run") => {
+            let event = asking(CLOUD_HSM).replace(" }", r#", "DryRun": true }"#);
+            ("A dry run", cloud_hsm, event)
+        }
+        Some("--denied") => ("A role that may not disconnect", cloud_hsm, asking(CLOUD_HSM)),
         Some("--already") => {
             let store = cloud_hsm.in_state(State::Disconnected);
             ("A key store that is disconnected already", store, asking(CLOUD_HSM))
@@ -78,24 +103,34 @@ fn scene(argument: Option<&str>) -> Result<Scene, String> {
             ("An event from a file", cloud_hsm, event)
         }
     };
-    Ok(Scene { title, store, event })
+    Ok(Scene {
+        title,
+        store,
+        event,
+        is_denied: argument == Some("--denied"),
+    })
 }
 
 fn asking(id: &str) -> String {
     format!(r#"{{ "CustomKeyStoreId": "{id}", "Reason": "demo", "RequestedBy": "you" }}"#)
 }
 
-fn play(scene: &Scene) -> ExitCode {
+fn play(scene: &Scene, is_whole: bool) -> ExitCode {
     let emulator = Emulator::start().expect("a free port on 127.0.0.1");
     let runtime_api = RuntimeApi::start().expect("a free port on 127.0.0.1");
     emulator.add_key_store(scene.store.clone());
     emulator.add_topic(TOPIC, None);
+    emulator.add_topic(CHAT, None);
+    if scene.is_denied {
+        emulator.fault("DisconnectCustomKeyStore", Fault::DENIED, Times::Always);
+    }
     let calls = emulator.watch();
     let allowed = scene.store.id.as_str();
     let command = Command::new(env::current_exe().expect("this program"));
     let settings = [
         ("ALLOWED_KEY_STORE_IDS", allowed),
         ("TOPIC_ARN", TOPIC),
+        ("CHAT_TOPIC_ARN", CHAT),
         (FUNCTION, "1"),
     ];
     let function = Function::start(command, &emulator, &runtime_api, &settings).expect("this program, as the function");
@@ -117,7 +152,16 @@ fn play(scene: &Scene) -> ExitCode {
         show(&calls, begun, &emulator, &mut shown);
     };
     show(&calls, begun, &emulator, &mut shown);
-    println!("\nThe log\n{}", indented(&function.lines().join("\n")));
+    let lines = function.lines();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| if is_whole { line.clone() } else { shortened(line) })
+        .collect();
+    println!(
+        "\nThe log{}\n{}",
+        if is_whole { "" } else { " (whole with --log)" },
+        indented(&lines.join("\n"))
+    );
     conclude(&reported)
 }
 
@@ -128,10 +172,49 @@ fn show(calls: &Receiver<Call>, begun: Instant, emulator: &Emulator, shown: &mut
         println!("  {at:7.3} s  {:<26} {}", call.operation, call.result);
         if call.operation == "Publish" {
             if let Some(message) = emulator.published().get(*shown) {
-                println!("\n  ┌ Subject: {}\n{}\n  └", message.subject, framed(&message.body));
+                println!(
+                    "{}",
+                    if message.topic == CHAT {
+                        as_chat(message)
+                    } else {
+                        as_mail(message)
+                    }
+                );
             }
             *shown += 1;
         }
+    }
+}
+
+/// The notice as a mail client shows it: subject and body.
+fn as_mail(message: &Message) -> String {
+    format!(
+        "\n  ┌ E-mail. Subject: {}\n{}\n  └",
+        message.subject,
+        framed(&message.body)
+    )
+}
+
+/// The chat message as a channel shows it: title, text and steps.
+fn as_chat(message: &Message) -> String {
+    let body: Value = serde_json::from_str(&message.body).unwrap_or_default();
+    let text = |name: &str| {
+        let value = body.pointer(&format!("/content/{name}")).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    let steps = body.pointer("/content/nextSteps").and_then(Value::as_array);
+    let steps = steps.into_iter().flatten().filter_map(Value::as_str);
+    let steps: Vec<_> = steps.map(|step| format!("  • {step}")).collect();
+    let shown = format!("{}\n{}", text("description"), steps.join("\n"));
+    format!("\n  ┌ Chat. {}\n{}\n  └", text("title"), framed(&shown))
+}
+
+fn shortened(line: &str) -> String {
+    let short: String = line.chars().take(160).collect();
+    if short.len() < line.len() {
+        format!("{short}…")
+    } else {
+        short
     }
 }
 

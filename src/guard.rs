@@ -4,7 +4,7 @@
 //! take no resource but `*`
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +41,12 @@ impl AllowList {
             Self::Any => "*".to_owned(),
             Self::These(ids) => ids.iter().map(KeyStoreId::as_str).collect::<Vec<_>>().join(","),
         };
-        Sha256::digest(list).iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = Sha256::digest(list);
+        digest.iter().fold(String::with_capacity(64), |mut digits, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
     }
 
     /// Clears a key store for disconnection. IDs are compared to the letter.

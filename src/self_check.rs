@@ -10,7 +10,7 @@ use crate::{
     aws::{CallError, Operation, call, retry::persist},
     budget::READS,
     guard::AllowList,
-    ids::{AccountRegion, KeyStoreId},
+    ids::{AccountRegion, KeyStoreId, TopicArn},
 };
 
 /// KMS's quota of custom key stores is 10 for an account and Region; this many pages hold any.
@@ -54,9 +54,16 @@ impl Finding {
 /// In Init these calls also open the TLS connections that the first invocation needs.
 pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<Finding> {
     let check = Check { app, until, tries };
-    let (key_stores, topic) = tokio::join!(check.key_stores(), check.topic());
+    let notices = check.topic(&app.sns, &app.config.topic, "TOPIC_ARN");
+    let chat = async {
+        match &app.chat {
+            Some(chat) => check.topic(&chat.sns, &chat.topic, "CHAT_TOPIC_ARN").await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (key_stores, notices, chat) = tokio::join!(check.key_stores(), notices, chat);
     let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![Finding::incomplete(&error)]);
-    [found(key_stores), found(topic)].concat()
+    [found(key_stores), found(notices), found(chat)].concat()
 }
 
 struct Check<'a> {
@@ -113,9 +120,14 @@ impl Check<'_> {
         Ok(ids)
     }
 
-    async fn topic(&self) -> Result<Vec<Finding>, CallError> {
-        let topic = &self.app.config.topic;
-        let request = || self.app.sns.get_topic_attributes().topic_arn(topic.as_str()).send();
+    /// `variable` is the one that names the topic.
+    async fn topic(
+        &self,
+        sns: &aws_sdk_sns::Client,
+        topic: &TopicArn,
+        variable: &str,
+    ) -> Result<Vec<Finding>, CallError> {
+        let request = || sns.get_topic_attributes().topic_arn(topic.as_str()).send();
         let answer = self
             .ask(async || call(Operation::GetTopicAttributes, self.until, request).await)
             .await?;
@@ -123,13 +135,13 @@ impl Check<'_> {
         let mut findings = Vec::new();
         if attribute("SubscriptionsConfirmed") == Some("0") {
             findings.push(Finding::certain(format!(
-                "The topic {topic} has no confirmed subscription, so no notice reaches anybody. Advice: subscribe \
-                 somebody to it, and confirm the subscription."
+                "The topic {topic} ({variable}) has no confirmed subscription, so nothing that is published there reaches \
+                 anybody. Advice: subscribe somebody to it, and confirm the subscription."
             )));
         }
-        if let Some(key) = attribute("KmsMasterKeyId").filter(|key| self.may_be_in_a_key_store(key)) {
+        if let Some(key) = attribute("KmsMasterKeyId").filter(|key| self.may_be_in_a_key_store(key, topic)) {
             findings.extend(
-                self.topic_key(key)
+                self.topic_key(key, topic)
                     .await
                     .unwrap_or_else(|error| Some(Finding::incomplete(&error))),
             );
@@ -139,15 +151,15 @@ impl Check<'_> {
 
     /// A key of AWS's own (`alias/aws/…`) is never in a custom key store, and a key of another Region is
     /// in none of those that this function can disconnect. An empty key is none.
-    fn may_be_in_a_key_store(&self, key: &str) -> bool {
+    fn may_be_in_a_key_store(&self, key: &str, topic: &TopicArn) -> bool {
         let config = &self.app.config;
         let region = AccountRegion::of_arn(key).region;
-        let region = region.as_deref().unwrap_or(config.topic.region());
+        let region = region.as_deref().unwrap_or(topic.region());
         !key.is_empty() && !key.contains("alias/aws/") && region == config.region
     }
 
     /// A topic that is encrypted with a key in the store falls silent the moment the store is cut off.
-    async fn topic_key(&self, key: &str) -> Result<Option<Finding>, CallError> {
+    async fn topic_key(&self, key: &str, topic: &TopicArn) -> Result<Option<Finding>, CallError> {
         let config = &self.app.config;
         let request = || self.app.kms.describe_key().key_id(key).send();
         let answer = self
@@ -159,10 +171,9 @@ impl Check<'_> {
             .and_then(|id| id.parse::<KeyStoreId>().ok());
         let finding = |id: KeyStoreId| {
             Finding::certain(format!(
-                "The topic {} is encrypted with a KMS key in custom key store {id}, which this function may \
+                "The topic {topic} is encrypted with a KMS key in custom key store {id}, which this function may \
                  disconnect: from that moment no notice is delivered. Advice: encrypt the topic with a key \
-                 outside custom key stores.",
-                config.topic
+                 outside custom key stores."
             ))
         };
         Ok(store.filter(|id| config.allowed.clear(id).is_ok()).map(finding))

@@ -8,6 +8,7 @@ function's KMS endpoint is EMULATOR. Nothing here needs an account or Docker, an
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -42,9 +43,15 @@ def check(name, condition, found=""):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that no socket which asks for any free one is given: below the range that the kernel takes those from."""
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(20000, 30000)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def until(what, seconds, attempt):
@@ -215,6 +222,8 @@ def everything(cloud, alarm_topic):
         "DrillScheduleExpression": "rate(1 minute)",
         "DrillKeyStoreId": ARCHIVE,
         "Dashboard": "true",
+        "Chat": "true",
+        "RunbookUrl": "https://wiki.example.com/key-stores",
         "KmsEndpointUrl": cloud.kms_url,
     }
 
@@ -253,7 +262,26 @@ def event(stem, account=ACCOUNT):
     return json.loads(text.replace("123456789012", account))
 
 
-def by_hand(cloud, outputs, inbox, selected):
+def chat_and_pager(cloud, chat, pager):
+    """What has gone to the chat so far is one thread of two; the pager goes off once, and not on the drill."""
+    messages = chat.receive()
+    kinds = [message["metadata"]["eventType"] for message in messages if message["metadata"]["eventType"] != "DRY_RUN"]
+    check("chat: early and final message", kinds == ["DISCONNECTING", "DISCONNECTED"], kinds)
+    threads = {message["metadata"]["threadId"] for message in messages if message["metadata"]["eventType"] in kinds}
+    check("chat: in one thread", len(threads) == 1, threads)
+    shown = [message["content"]["description"] for message in messages]
+    check("chat: the answer first", any(text.startswith("payments-hsm is disconnected. Its keys no longer work.") for text in shown), shown)
+    paged = [notice["outcome"] for notice in pager.take()]
+    check("the pager goes off for the disconnect alone", paged == ["DISCONNECTED"], paged)
+
+
+def filter_policy(heading):
+    """The filter policy under a heading of docs/operations.md."""
+    section = (ROOT / "docs/operations.md").read_text().split(f"## {heading}\n")[1]
+    return json.loads(section.split("```json\n")[1].split("```")[0])
+
+
+def by_hand(cloud, outputs, inbox, selected, chat, pager):
     commands = {name: outputs[name] for name in ("DryRunCommand", "BreakGlassCommand")}
     for name, command in commands.items():
         check(f"{name} chooses no key store", '"CustomKeyStoreId":"KEY_STORE_ID"' in command, command)
@@ -270,8 +298,10 @@ def by_hand(cloud, outputs, inbox, selected):
     check("the store is DISCONNECTED", cloud.state(PAYMENTS) == "DISCONNECTED")
     cloud.note_sns_calls()
     notices = inbox.wait_for("DISCONNECTED")
+    check("the last next step is the runbook", notices[-1]["nextSteps"][-1].endswith("https://wiki.example.com/key-stores"), notices[-1])
     told = [(notice["outcome"], notice["final"]) for notice in notices]
     check("early and final notice arrive", told == [("DISCONNECTING", False), ("DISCONNECTED", True)], told)
+    chat_and_pager(cloud, chat, pager)
     chosen = [notice["outcome"] for notice in selected.take()]
     check("a filter policy on outcome selects", chosen == ["DISCONNECTED"], chosen)
 
@@ -306,8 +336,8 @@ LOCAL_SQS = """aws() {
 def runbook(cloud, outputs, inbox):
     """The runbook's commands, as they stand there, from top to bottom. A failed event is waiting."""
     commands = blocks("docs/runbook.md")
-    (preamble,) = commands.pop("")
-    check("the runbook's chapters", list(commands) == ["Before", "During", "After"], list(commands))
+    preamble = commands["Emergency"][0]
+    check("the runbook's chapters", list(commands) == ["Emergency", "A false alarm", "Before", "After"], list(commands))
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
 
     def run(chapter):
@@ -325,8 +355,10 @@ def runbook(cloud, outputs, inbox):
     shown = run("Before")
     check("runbook, Before: the drill reports", tells(shown, "DRY_RUN"), shown)
     inbox.wait_for("DRY_RUN")
-    shown = run("During")
-    check("runbook, During: it disconnects", tells(shown, "DISCONNECTED"), shown)
+    shown = run("Emergency")
+    check("runbook, Emergency: it disconnects", tells(shown, "DISCONNECTED"), shown)
+    check("runbook, Emergency: by hand shows the state", re.search(r"\d\d:\d\d:\d\d DISCONNECTED", shown), shown)
+    check("runbook, A false alarm: the rules are listed", f"{STACK}-AlarmRule" in run("A false alarm"))
     # The two asynchronous runs are over before the store is connected again.
     inbox.wait_for("ALREADY_DISCONNECTED", count=2)
     until("DISCONNECTED", 20, lambda: cloud.state(PAYMENTS) == "DISCONNECTED")
@@ -345,12 +377,13 @@ def operator(cloud):
     """Alarms and dashboard are there, and name metrics that the function writes."""
     cloudwatch = cloud.client("cloudwatch")
     written = {}
-    for line in (ROOT / "src/metrics.rs").read_text().splitlines():
-        if 'writer.value("' in line:
-            written[line.split('"')[1]] = True
+    for line in (ROOT / "src/report/metrics.rs").read_text().splitlines():
+        for call in ('count("', 'milliseconds("'):
+            if call in line:
+                written[line.split(call)[1].split('"')[0]] = True
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     own = {(a["MetricName"], *(d["Value"] for d in a["Dimensions"])) for a in alarms if a["Namespace"] == "KeyStoreDisconnect"}
-    expected = {("Invocations", "FAILED"), ("Invocations", "REFUSED"), ("Invocations", "NOT_VERIFIED"), ("NoticesFailed",), ("SelfCheckFindings",), ("MutedAlarms",)}
+    expected = {("Invocations", "FAILED"), ("Invocations", "REFUSED"), ("Invocations", "NOT_VERIFIED"), ("NoticesFailed",), ("SelfCheckFindings",), ("MutedAlarms",), ("ChatNoticesFailed",)}
     check("alarms on failed, refused, not verified, notices that failed, findings and muted alarms", own == expected, (own, [a["AlarmName"] for a in alarms]))
     (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
     body = json.loads(cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
@@ -501,12 +534,14 @@ def given_up(cloud, outputs, alarm_topic):
 
 def rejected(cloud, template):
     """What would be refused on a Friday evening is rejected when it is deployed."""
-    listed = {"AllowedKeyStoreIds": PAYMENTS, "KmsEndpointUrl": cloud.kms_url}
+    listed = {"AllowedKeyStoreIds": PAYMENTS, "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com"}
+    nobody = {"AllowedKeyStoreIds": PAYMENTS, "KmsEndpointUrl": cloud.kms_url}
     schedule = {"ScheduleExpression": "rate(1 day)", "ScheduleKeyStoreId": ARCHIVE}
     drill = {"DrillScheduleExpression": "rate(1 day)", "DrillKeyStoreId": ARCHIVE}
     for parameters, why in [
-        ({"AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "must be alone"),
-        ({"AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
+        (nobody, "Nobody would receive a notice"),
+        ({**listed, "AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "must be alone"),
+        ({**listed, "AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
         ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),
         ({**listed, **drill}, "DrillKeyStoreId must be among"),
     ]:
@@ -517,7 +552,7 @@ def rejected(cloud, template):
 
 def any_key_store(cloud, template):
     """Where any key store is allowed, nothing is taken for the name of one. There is no schedule here either."""
-    parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url}
+    parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com"}
     outputs = deploy(cloud, template, f"{STACK}-any", parameters)
     (report,) = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))[:1]
     check("any key store: dry run", (report["outcome"], report["customKeyStoreId"]) == ("DRY_RUN", ARCHIVE), report)
@@ -549,7 +584,9 @@ def main():
             outputs = deploy(cloud, template, STACK, everything(cloud, alarm_topic))
             inbox = Inbox(cloud, outputs["TopicArn"], "inbox")
             selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
-            by_hand(cloud, outputs, inbox, selected)
+            chat = Inbox(cloud, outputs["ChatTopicArn"], "chat")
+            pager = Inbox(cloud, outputs["TopicArn"], "pager", filter_policy("Pager"))
+            by_hand(cloud, outputs, inbox, selected, chat, pager)
             operator(cloud)
             refusals(cloud, outputs, inbox)
             runbook(cloud, outputs, inbox)

@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -24,9 +25,15 @@ def check(name, condition, found=""):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that no socket which asks for any free one is given: below the range that the kernel takes those from."""
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(20000, 30000)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def blocks():

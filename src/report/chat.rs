@@ -11,13 +11,12 @@ use crate::text;
 pub(super) fn body(report: &Report, thread: &str) -> String {
     let title = escaped(&notice::subject(report));
     let steps: Vec<_> = report.next_steps.iter().map(|step| step_of(report, step)).collect();
-    let mut content = json!({
-        "textType": "client-markdown",
-        "title": title,
-        "description": escaped(&report.message),
-    });
+    let mut content = Map::new();
+    content.insert("textType".into(), "client-markdown".into());
+    content.insert("title".into(), title.clone().into());
+    content.insert("description".into(), escaped(&report.message).into());
     if !steps.is_empty() {
-        content["nextSteps"] = steps.into();
+        content.insert("nextSteps".into(), steps.into());
     }
     let message = json!({
         "version": "1.0",

@@ -24,9 +24,12 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     let store = store(origin, progress);
     let has_name = progress.key_store.as_ref().is_some_and(|store| store.name.is_some());
     // A name is written as its owner writes it.
-    let begun = |sentence: String| match has_name && sentence.starts_with(&store) {
-        true => sentence,
-        false => capitalised(&sentence),
+    let begun = |sentence: String| {
+        if has_name && sentence.starts_with(&store) {
+            sentence
+        } else {
+            capitalised(&sentence)
+        }
     };
     let sentences = sentences.into_iter().filter(|sentence| !sentence.is_empty());
     sentences.map(begun).collect::<Vec<_>>().join(" ")

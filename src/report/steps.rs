@@ -6,6 +6,7 @@ use super::Stage;
 use crate::{
     aws::{Cause, ConnectionState, KeyStoreType},
     event::TriggerType,
+    ids::KeyStoreId,
     outcome::{Failure, NotVerified, Outcome, Refusal},
     run::{Origin, Progress},
     text,
@@ -224,7 +225,7 @@ impl Hands<'_> {
     }
 
     fn id(&self) -> Option<&str> {
-        self.origin.key_store_id.as_ref().map(|id| id.as_str())
+        self.origin.key_store_id.as_ref().map(KeyStoreId::as_str)
     }
 
     fn region(&self) -> String {
