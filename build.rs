@@ -24,7 +24,7 @@ const SOURCES: [&str; 6] = [
 fn main() {
     let named = env::var("SOURCE_COMMIT").ok().filter(|commit| !commit.is_empty());
     let commit = named
-        .or_else(commit)
+        .or_else(|| commit(Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default())))
         .map(|commit| format!("+{commit}"))
         .unwrap_or_default();
     println!("cargo:rustc-env=VERSION={}{commit}", env!("CARGO_PKG_VERSION"));
