@@ -28,7 +28,8 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let started = Instant::now();
     let budget = Budget::new(started, invocation.deadline);
     let mut run = Run::default();
-    let (origin, outcome) = run.carry_out(app, &invocation, started, budget).await;
+    // Boxed: on the stack of every caller it would take 16 kB.
+    let (origin, outcome) = Box::pin(run.carry_out(app, &invocation, started, budget)).await;
     let mut progress = run.progress;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
