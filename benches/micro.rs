@@ -55,6 +55,7 @@ fn outcomes(criterion: &mut Criterion) {
         requested_by: Some("on-call".into()),
         dry_run: false,
         is_observing: false,
+        is_drill: false,
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
         function: Function {

@@ -12,14 +12,14 @@ use std::{
     env, fs,
     process::{Command, ExitCode},
     sync::mpsc::Receiver,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use emulator::{
     Call, Emulator,
     fault::{Fault, Times},
     function::Function,
-    kms::{KeyStore, State},
+    kms::{Key, KeyStore, State, TRACKED},
     runtime_api::{Delivery, Reported, RuntimeApi},
     sns::Message,
 };
@@ -118,14 +118,15 @@ fn asking(id: &str) -> String {
 fn play(scene: &Scene, is_whole: bool) -> ExitCode {
     let emulator = Emulator::start().expect("a free port on 127.0.0.1");
     let runtime_api = RuntimeApi::start().expect("a free port on 127.0.0.1");
+    let allowed = scene.store.id.as_str();
     emulator.add_key_store(scene.store.clone());
     emulator.add_topic(TOPIC, None);
     emulator.add_topic(CHAT, None);
+    add_keys(&emulator, allowed);
     if scene.is_denied {
         emulator.fault("DisconnectCustomKeyStore", Fault::DENIED, Times::Always);
     }
     let calls = emulator.watch();
-    let allowed = scene.store.id.as_str();
     let command = Command::new(env::current_exe().expect("this program"));
     let settings = [
         ("ALLOWED_KEY_STORE_IDS", allowed),
@@ -218,9 +219,53 @@ fn shortened(line: &str) -> String {
     }
 }
 
+/// Three keys in the store, one of them used lately.
+fn add_keys(emulator: &Emulator, store: &str) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let keys = [("payments", Some(180)), ("ledger", Some(90_000)), ("spare", None)];
+    for (number, (name, ago)) in (1..).zip(keys) {
+        emulator.put_key(Key {
+            aliases: vec![format!("alias/{name}")],
+            last_used: ago.map(|ago| (now - ago, "Decrypt".to_owned())),
+            created: TRACKED,
+            ..Key::new(&format!("{number:08}-12ab-34cd-56ef-1234567890ab"), Some(store))
+        });
+    }
+}
+
+/// What a disconnect would stop, as a table.
+fn impact(report: &Value) -> String {
+    let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let keys = report
+        .pointer("/impact/top")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let rows: Vec<_> = keys
+        .map(|key| {
+            let alias = key.pointer("/aliases/0").and_then(Value::as_str).unwrap_or("-");
+            format!(
+                "  {alias:<20}{:<10}{:<22}{}",
+                text(key, "state"),
+                text(key, "lastUsed"),
+                text(key, "operation")
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = format!("  {:<20}{:<10}{:<22}{}", "key", "state", "last used", "to");
+    format!("\nWhat a disconnect would stop\n{head}\n{}\n", rows.join("\n"))
+}
+
 fn conclude(reported: &Reported) -> ExitCode {
     match reported {
         Reported::Response(report) => {
+            print!("{}", impact(report));
             println!("\nThe outcome: {}", report["outcome"].as_str().unwrap_or_default());
             ExitCode::SUCCESS
         }

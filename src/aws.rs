@@ -22,7 +22,7 @@ use crate::{
     config::Endpoints,
 };
 
-pub(crate) use call::call;
+pub(crate) use call::{call, call_once};
 pub use error::{CallError, Cause, Operation};
 pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 

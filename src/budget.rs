@@ -19,7 +19,8 @@
 //! | verifying, with the pauses [`READS`] | the rest |
 //!
 //! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried for
-//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message after it for [`CHAT_LIMIT`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check. Init has
+//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message after it for [`CHAT_LIMIT`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check and the permission
+//! probe, and [`IMPACT_LIMIT`] for the impact report. Init has
 //! [`INIT_CHECK_LIMIT`] for the self-check, and [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
 
 use std::time::Duration;
@@ -69,6 +70,9 @@ pub const CHAT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the self-check of a dry run may take.
 pub const DRY_RUN_CHECK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the impact report of a drill may take.
+pub const IMPACT_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long Init may take for the self-check. Lambda gives Init 10 s and then starts over
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).

@@ -21,6 +21,8 @@ pub struct Config {
     pub region: String,
     /// `CHAT_TOPIC_ARN`: a second, standard topic, for chat.
     pub chat_topic: Option<TopicArn>,
+    /// `IMPACT_REPORT`: `false` leaves the impact out of drills. Default `true`.
+    pub impact_report: bool,
     /// Where AWS is called, if not at the Region's public endpoints.
     pub endpoints: Endpoints,
     /// What every report says of this function.
@@ -72,6 +74,7 @@ impl Config {
         let name = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set);
         let region = variables.read(name.unwrap_or("AWS_REGION"), REGION, region);
         let chat_topic = variables.read("CHAT_TOPIC_ARN", CHAT_TOPIC, chat_topic).flatten();
+        let impact_report = variables.read("IMPACT_REPORT", BOOLEAN, impact_report);
         let endpoints = variables.endpoints();
         let function = Function {
             name: variables.text("AWS_LAMBDA_FUNCTION_NAME"),
@@ -87,6 +90,7 @@ impl Config {
                 dry_run,
                 region,
                 chat_topic,
+                impact_report: impact_report.unwrap_or(true),
                 endpoints,
                 function,
             }),
@@ -329,6 +333,14 @@ fn dry_run(held: Option<&str>) -> Result<bool, String> {
     match held {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
+        Some(_) => Err("it is neither".into()),
+    }
+}
+
+fn impact_report(held: Option<&str>) -> Result<bool, String> {
+    match held {
+        None | Some("true") => Ok(true),
+        Some("false") => Ok(false),
         Some(_) => Err("it is neither".into()),
     }
 }

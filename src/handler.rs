@@ -5,8 +5,9 @@ use tracing::warn;
 
 use crate::{
     app::App,
-    budget::{Budget, DRY_RUN_CHECK_LIMIT, EARLY_NOTICE_LEAST, EARLY_NOTICE_LIMIT, NOTICE_LIMIT, share},
-    disconnect::{End, Procedure, read_until_answered},
+    budget::{Budget, EARLY_NOTICE_LEAST, EARLY_NOTICE_LIMIT, NOTICE_LIMIT, share},
+    disconnect::{End, Procedure},
+    drill::drill,
     error::{Error, ErrorType},
     event::{self, Event, Ignored, Request},
     guard::Target,
@@ -16,7 +17,6 @@ use crate::{
     publish::{ChatMessage, publish},
     report::{Metrics, Report, Stage, log_metrics, log_summary},
     run::{Invocation, Origin, Progress},
-    self_check::{Tries, self_check},
 };
 
 /// Handles one invocation. Every path through here ends in a log line, at the level of its outcome, and but for
@@ -107,10 +107,11 @@ async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run
         Request::Ignore { ignored, .. } => return ignore(ignored, origin, progress),
         Request::Refuse { error, .. } => return Outcome::Refused(error.into()),
     };
-    match target {
-        Err(not_allowed) => Outcome::Refused(not_allowed.into()),
-        Ok(target) if origin.dry_run => dry_run(app, &target, budget, progress).await,
-        Ok(target) => disconnect(app, &target, budget, origin, run).await,
+    match (target, origin.as_dry_run()) {
+        (Err(not_allowed), _) => Outcome::Refused(not_allowed.into()),
+        // Boxed: a real run does not carry it.
+        (Ok(target), Some(dry_run)) => Box::pin(drill(app, &target, dry_run, budget, origin, progress)).await,
+        (Ok(target), None) => disconnect(app, &target, budget, origin, run).await,
     }
 }
 
@@ -124,21 +125,6 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
         );
     }
     Outcome::Ignored(ignored)
-}
-
-/// The dry run: reads the state, and runs the self-check.
-async fn dry_run(app: &App, target: &Target, budget: Budget, progress: &mut Progress) -> Outcome {
-    let check_until = share(Instant::now(), budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
-    let (read, findings) = tokio::join!(
-        read_until_answered(&app.kms, target, progress, budget.work_until),
-        self_check(app, check_until, Tries::UntilAnswered)
-    );
-    let has_findings = !findings.is_empty();
-    progress.findings = Some(findings.into_iter().map(|finding| finding.text).collect());
-    match read {
-        Ok(()) => Outcome::DryRun { has_findings },
-        Err(error) => Outcome::Failed(error.into()),
-    }
 }
 
 /// The run: disconnects and verifies, and reports early if that takes its time.

@@ -35,6 +35,7 @@ pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> Syst
     let sdk = aws::sdk_config(&config.region, &config.endpoints, clock);
     let app = App::new(config, &sdk);
     let findings = caught(self_check(&app, Instant::now() + INIT_CHECK_LIMIT, Tries::One)).await;
+    let findings = findings.map(|checked| checked.findings);
     let findings = findings.unwrap_or_else(|panic| {
         vec![Finding::certain(format!(
             "The self-check broke off with a panic: {panic}"

@@ -10,7 +10,7 @@
 //!                    └→ report      the outcome's one wire form: response, log line, notice, metrics
 //! ```
 //!
-//! Before it, `init` reads the `config` once and builds the `app`. `self_check` runs in Init and in dry runs. `run` is
+//! Before it, `init` reads the `config` once and builds the `app`. `self_check` runs in Init and in dry runs, and `drill` in dry runs alone. `run` is
 //! the data of one run, and `budget` has every time limit. `aws` makes the calls, and `publish` sends a report. `ids`,
 //! `json`, `text`, `panic`, `log` and `error` are what the steps are written in.
 //!
@@ -28,6 +28,7 @@ pub mod aws;
 pub mod budget;
 pub mod config;
 mod disconnect;
+pub mod drill;
 pub mod error;
 pub mod event;
 pub mod guard;

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     aws::{CallError, ConnectionState, KeyStoreType},
+    drill::{Drill, Impact},
     error::ErrorType,
     event::Trigger,
     ids::KeyStoreId,
@@ -64,7 +65,9 @@ mod limit {
         + 64
         + 32 * CUT;
     /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and marks take less than 4 KiB.
-    const LARGEST: usize = 12 * LONGEST + 4096;
+    const LARGEST: usize = 12 * LONGEST + 4096 + IMPACT;
+    /// The impact report is of ASCII: 20 keys with three aliases each, states, and four gaps.
+    const IMPACT: usize = 20 * (3 * 260 + 320) + 2048 + 4 * 448;
     /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
     const _: () = assert!(LARGEST + 1024 <= 262_144, "the longest report fits into SNS");
 }
@@ -169,6 +172,12 @@ pub struct Report {
     /// How many findings there are, those that are not listed included.
     #[serde(skip)]
     pub findings_count: usize,
+    /// The proof of the permission; in dry runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// What a disconnect would stop; in dry runs that a direct payload asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
     /// AWS's ID of the last request of each operation.
     #[serde(skip_serializing_if = "is_default")]
     pub aws_request_ids: AwsRequestIds,
@@ -285,6 +294,8 @@ impl Report {
             },
             findings_count: progress.findings.as_ref().map_or(0, Vec::len),
             findings: first(progress.findings.as_deref().unwrap_or_default()),
+            drill: progress.drill.clone(),
+            impact: progress.impact.clone(),
             aws_request_ids: AwsRequestIds {
                 disconnect: progress.aws_request_ids.disconnect.as_ref().map(short),
                 describe: progress.aws_request_ids.describe.as_ref().map(short),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     aws::{ConnectionState, KeyStore},
     config::{Config, Function},
+    drill::{Drill, Impact},
     event::{Event, Payload, Request, Trigger, TriggerType},
     ids::{AccountRegion, KeyStoreId},
 };
@@ -42,6 +43,8 @@ pub struct Origin {
     pub dry_run: bool,
     /// True if `DRY_RUN` forces a dry run regardless of the event.
     pub is_observing: bool,
+    /// True if a direct payload asks for a dry run.
+    pub is_drill: bool,
     /// The function's account; absent in Init.
     pub account: Option<String>,
     /// The Region in which KMS is called.
@@ -67,6 +70,7 @@ impl Origin {
             requested_by: None,
             dry_run: false,
             is_observing: false,
+            is_drill: false,
             account: None,
             region,
             function,
@@ -113,10 +117,26 @@ impl Origin {
             reason: event.reason.clone(),
             requested_by: event.requested_by.clone(),
             dry_run: self.dry_run || asks_for_dry_run,
+            is_drill: asks_for_dry_run && event.trigger.kind == TriggerType::Direct,
             ..self
         }
     }
+
+    /// The leave to do what only a dry run may do.
+    pub(crate) fn as_dry_run(&self) -> Option<DryRun> {
+        self.dry_run.then_some(DryRun(()))
+    }
+
+    /// The wall clock's time now.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.started_at + self.started.elapsed()
+    }
 }
+
+/// The leave to do what only a dry run may do: the permission probe. Only [`Origin::as_dry_run`] gives it, so that Init
+/// and a real run have none.
+#[derive(Debug)]
+pub(crate) struct DryRun(());
 
 /// AWS's IDs of the last request of each operation of KMS, for AWS Support and for auditors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -149,6 +169,10 @@ pub struct Progress {
     pub key_store: Option<KeyStore>,
     /// What the self-check of a dry run found; absent if there was none.
     pub findings: Option<Vec<String>>,
+    /// What the permission probe of a dry run showed.
+    pub drill: Option<Drill>,
+    /// What a disconnect would stop, if a dry run found out.
+    pub impact: Option<Impact>,
     /// AWS's IDs of the requests.
     pub aws_request_ids: AwsRequestIds,
     /// How many notices could not be sent.

@@ -1,5 +1,5 @@
 //! The self-check: do the allowed key stores exist, and is the topic there and of use? Each finding is a sentence
-//! with its advice; none is fatal. It cannot say whether the role may disconnect or publish: only doing it does.
+//! with its advice; none is fatal. It cannot say whether the role may publish: only doing it does.
 
 use std::collections::BTreeSet;
 
@@ -48,11 +48,20 @@ impl Finding {
     }
 }
 
+/// What the self-check found.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// What is wrong, or could not be found out.
+    pub(crate) findings: Vec<Finding>,
+    /// The IDs of all custom key stores of this account and Region, if they could be listed.
+    pub(crate) key_stores: Option<BTreeSet<String>>,
+}
+
 /// Checks, in parallel and until `until` at the latest, that the allowed key stores exist and that
-/// the topic exists, has subscribers and does not depend on one of them.
+/// the topics exist, have subscribers and do not depend on one of them.
 ///
 /// In Init these calls also open the TLS connections that the first invocation needs.
-pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<Finding> {
+pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Checked {
     let check = Check { app, until, tries };
     let notices = check.topic(&app.sns, &app.config.topic, "TOPIC_ARN");
     let chat = async {
@@ -61,9 +70,16 @@ pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Vec<F
             None => Ok(Vec::new()),
         }
     };
-    let (key_stores, notices, chat) = tokio::join!(check.key_stores(), notices, chat);
+    let (existing, notices, chat) = tokio::join!(check.existing(), notices, chat);
     let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![Finding::incomplete(&error)]);
-    [found(key_stores), found(notices), found(chat)].concat()
+    let (of_stores, key_stores) = match existing {
+        Ok(existing) => (check.missing(&existing), Some(existing)),
+        Err(error) => (vec![Finding::incomplete(&error)], None),
+    };
+    Checked {
+        findings: [of_stores, found(notices), found(chat)].concat(),
+        key_stores,
+    }
 }
 
 struct Check<'a> {
@@ -80,11 +96,11 @@ impl Check<'_> {
         }
     }
 
-    async fn key_stores(&self) -> Result<Vec<Finding>, CallError> {
-        let existing = self.existing().await?;
+    /// The allowed key stores that do not exist.
+    fn missing(&self, existing: &BTreeSet<String>) -> Vec<Finding> {
         let config = &self.app.config;
         let AllowList::These(allowed) = &config.allowed else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let finding = |id: &KeyStoreId| {
             Finding::certain(format!(
@@ -93,11 +109,8 @@ impl Check<'_> {
                 config.region
             ))
         };
-        Ok(allowed
-            .iter()
-            .filter(|id| !existing.contains(id.as_str()))
-            .map(finding)
-            .collect())
+        let missing = allowed.iter().filter(|id| !existing.contains(id.as_str()));
+        missing.map(finding).collect()
     }
 
     /// The IDs of all custom key stores of this account and Region.

@@ -109,6 +109,32 @@ def kms(url):
     check("a new store is DISCONNECTED", state(url, out["CustomKeyStoreId"]), "DISCONNECTED")
 
 
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html
+METADATA = {"KeyId", "Arn", "AWSAccountId", "CreationDate", "KeyState", "Origin", "CustomKeyStoreId", "KeyManager"}
+
+
+def keys(url):
+    failed, out, error = aws(url, "kms", "list-keys", "--page-size", "2")
+    check("list-keys pages", (failed, [set(key) for key in out["Keys"]]), (False, [{"KeyId", "KeyArn"}] * 3))
+    failed, out, error = aws(url, "kms", "list-aliases")
+    names = {alias["AliasName"]: alias["TargetKeyId"] for alias in out["Aliases"]}
+    check("list-aliases gives their keys", sorted(names), ["alias/archive", "alias/aws/s3", "alias/payments"])
+    key = names["alias/payments"]
+    failed, out, error = aws(url, "kms", "describe-key", "--key-id", key)
+    check("describe-key has the documented members", METADATA <= set(out["KeyMetadata"]), True)
+    check("and names the key store", out["KeyMetadata"]["CustomKeyStoreId"], CLOUD_HSM)
+    failed, out, error = aws(url, "kms", "describe-key", "--key-id", names["alias/archive"])
+    check("an external key has its configuration", "XksKeyConfiguration" in out["KeyMetadata"], True)
+    failed, out, error = aws(url, "kms", "get-key-last-usage", "--key-id", key)
+    check("get-key-last-usage gives the last use", (failed, out["KeyLastUsage"]["Operation"]), (False, "Decrypt"))
+    check("since when uses are recorded", {"KeyCreationDate", "TrackingStartDate"} <= set(out), True)
+    failed, _, error = aws(url, "kms", "get-key-last-usage", "--key-id", "alias/payments")
+    check("it takes no alias", failed, True)
+    aws(url, "kms", "disconnect-custom-key-store", "--custom-key-store-id", EXTERNAL)
+    failed, out, error = aws(url, "kms", "describe-key", "--key-id", names["alias/archive"])
+    check("a key of a store that is not connected is Unavailable", out["KeyMetadata"]["KeyState"], "Unavailable")
+
+
 def sns(url):
     attributes = '{"outcome":{"DataType":"String","StringValue":"DISCONNECTED"}}'
     publish = ("sns", "publish", "--topic-arn", TOPIC, "--message", "m", "--message-attributes", attributes)
@@ -126,6 +152,7 @@ def main():
     emulator = subprocess.Popen([sys.argv[1], "--transition", "4"], stdout=subprocess.PIPE, text=True)
     try:
         url = emulator.stdout.readline().strip()
+        keys(url)
         kms(url)
         sns(url)
     finally:

@@ -154,13 +154,15 @@ class Cloud:
 class Inbox:
     """A queue that is subscribed to the topic."""
 
-    def __init__(self, cloud, topic, name, policy=None):
+    def __init__(self, cloud, topic, name, policy=None, scope=None):
         self.scheduled = []
         self.sqs = cloud.client("sqs")
         self.url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         attributes = {"RawMessageDelivery": "true"}
         if policy:
             attributes["FilterPolicy"] = json.dumps(policy)
+        if scope:
+            attributes["FilterPolicyScope"] = scope
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
         cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
 
@@ -290,6 +292,9 @@ def by_hand(cloud, outputs, inbox, selected, chat, pager):
     report, _ = shell(cloud, commands["DryRunCommand"])
     check("the dry-run command reports DRY_RUN", report["outcome"] == "DRY_RUN", report)
     check("a dry run finds nothing to complain about", "findings" not in report, report)
+    check("a dry run proves the permission", report["drill"]["permission"] == "ALLOWED", report)
+    impact = report["impact"]
+    check("a dry run says what would stop", (impact["keys"], impact["top"][0]["aliases"]) == (1, ["alias/payments"]), impact)
     check("a dry run changes nothing", cloud.state(PAYMENTS) == "CONNECTED")
     inbox.wait_for("DRY_RUN")
 
@@ -383,7 +388,7 @@ def operator(cloud):
                 written[line.split(call)[1].split('"')[0]] = True
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     own = {(a["MetricName"], *(d["Value"] for d in a["Dimensions"])) for a in alarms if a["Namespace"] == "KeyStoreDisconnect"}
-    expected = {("Invocations", "FAILED"), ("Invocations", "REFUSED"), ("Invocations", "NOT_VERIFIED"), ("NoticesFailed",), ("SelfCheckFindings",), ("MutedAlarms",), ("ChatNoticesFailed",)}
+    expected = {("Invocations", "FAILED"), ("Invocations", "REFUSED"), ("Invocations", "NOT_VERIFIED"), ("NoticesFailed",), ("SelfCheckFindings",), ("MutedAlarms",), ("ChatNoticesFailed",), ("CleanDrills",)}
     check("alarms on failed, refused, not verified, notices that failed, findings and muted alarms", own == expected, (own, [a["AlarmName"] for a in alarms]))
     (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
     body = json.loads(cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
@@ -510,7 +515,7 @@ def permissions(cloud):
     for statement in document["Statement"]:
         actions = statement["Action"]
         granted.update([actions] if isinstance(actions, str) else actions)
-    operations = ("DisconnectCustomKeyStore", "DescribeCustomKeyStores")
+    operations = ("DisconnectCustomKeyStore", "DescribeCustomKeyStores", "ListKeys", "ListAliases", "DescribeKey", "GetKeyLastUsage")
     lines = cloud.log.read_text().splitlines()
     seen = {f"kms:{name}" for name in operations for line in lines if line.startswith(f"{name} ")}
     seen.update(cloud.sns_calls)
@@ -550,9 +555,31 @@ def rejected(cloud, template):
         check(f"rejected, because: {why}", done.returncode != 0 and why in said, said[-3000:])
 
 
+def mails(cloud, topic):
+    """What the e-mail subscription lets through: everything but clean drills."""
+    sns = cloud.client("sns")
+    entry = next(s for s in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] if s["Protocol"] == "email")
+    resources = cloud.client("cloudformation").describe_stack_resources(StackName=f"{STACK}-any")["StackResources"]
+    arn = next(r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "EmailSubscription")
+    attributes = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    check("the e-mail subscription filters by the body", attributes["FilterPolicyScope"] == "MessageBody", (entry, attributes))
+    policy = json.loads(attributes["FilterPolicy"])
+    inbox = Inbox(cloud, topic, "mails", policy, "MessageBody")
+    sent = [
+        {"outcome": "DRY_RUN", "severity": "INFO"},
+        {"outcome": "DRY_RUN", "severity": "WARNING"},
+        {"outcome": "DISCONNECTED", "severity": "INFO"},
+        {"AlarmName": "FailedAlarm", "NewStateValue": "ALARM"},
+    ]
+    for body in sent:
+        sns.publish(TopicArn=topic, Message=json.dumps(body))
+    got = inbox.receive()
+    check("clean drills alone are left out of the mail", got == sent[1:], got)
+
+
 def any_key_store(cloud, template):
     """Where any key store is allowed, nothing is taken for the name of one. There is no schedule here either."""
-    parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com"}
+    parameters = {"AllowedKeyStoreIds": "*", "ReconnectGuard": "true", "Dashboard": "true", "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com", "MailCleanDrills": "false"}
     outputs = deploy(cloud, template, f"{STACK}-any", parameters)
     (report,) = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))[:1]
     check("any key store: dry run", (report["outcome"], report["customKeyStoreId"]) == ("DRY_RUN", ARCHIVE), report)
@@ -562,6 +589,7 @@ def any_key_store(cloud, template):
     connect["detail"]["requestParameters"]["customKeyStoreId"] = "cks-11111111111111111"
     matches = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(connect))["Result"]
     check("any key store: the reconnect guard minds each", matches, pattern)
+    mails(cloud, outputs["TopicArn"])
     check("no schedule: no queue for it", "UndeliveredScheduledQueueUrl" not in outputs, outputs)
     cloudwatch = cloud.client("cloudwatch")
     (name,) = [

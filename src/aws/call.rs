@@ -31,7 +31,8 @@ where
     }
 }
 
-async fn call_once<T, E>(
+/// The same, made once whatever is answered.
+pub(crate) async fn call_once<T, E>(
     operation: Operation,
     until: Instant,
     request: impl Future<Output = Result<T, SdkError<E>>>,

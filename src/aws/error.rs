@@ -20,6 +20,12 @@ pub enum Operation {
     DescribeCustomKeyStores,
     /// `kms:DescribeKey`
     DescribeKey,
+    /// `kms:ListKeys`
+    ListKeys,
+    /// `kms:ListAliases`
+    ListAliases,
+    /// `kms:GetKeyLastUsage`
+    GetKeyLastUsage,
     /// `sns:GetTopicAttributes`
     GetTopicAttributes,
     /// `sns:Publish`
@@ -34,6 +40,9 @@ impl Operation {
             Self::DisconnectCustomKeyStore => "kms:DisconnectCustomKeyStore",
             Self::DescribeCustomKeyStores => "kms:DescribeCustomKeyStores",
             Self::DescribeKey => "kms:DescribeKey",
+            Self::ListKeys => "kms:ListKeys",
+            Self::ListAliases => "kms:ListAliases",
+            Self::GetKeyLastUsage => "kms:GetKeyLastUsage",
             Self::GetTopicAttributes => "sns:GetTopicAttributes",
             Self::Publish => "sns:Publish",
         }

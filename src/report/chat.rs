@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Keys, Report, notice};
-use crate::text;
+use crate::{drill::Impact, text};
 
 /// The body of the message. All messages with one `thread` are shown in one thread.
 pub(super) fn body(report: &Report, thread: &str) -> String {
@@ -54,10 +54,30 @@ fn context(report: &Report) -> Map<String, Value> {
         ("trigger", Some(report.trigger.kind.as_str().to_owned())),
         ("dryRun", Some(report.dry_run.to_string())),
         ("requestId", report.request_id.clone()),
+        ("lastUsedKeys", report.impact.as_ref().and_then(last_used)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), escaped(&value?).into())))
     .collect()
+}
+
+/// The five keys that were used most recently.
+fn last_used(impact: &Impact) -> Option<String> {
+    let keys = impact
+        .found
+        .as_ref()?
+        .top
+        .iter()
+        .filter(|key| key.last_used.is_some())
+        .take(5);
+    let keys: Vec<_> = keys
+        .map(|key| {
+            let name = key.aliases.first().unwrap_or(&key.key_id);
+            let at = key.last_used.as_deref().unwrap_or_default();
+            format!("{name} ({} {at})", key.operation.as_deref().unwrap_or("used"))
+        })
+        .collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
 }
 
 /// Text in which nothing is a mention, a link or a mark of the chat's own language: Slack reads `<!channel>`, `<@U1>` and

@@ -4,6 +4,7 @@
 use super::Stage;
 use crate::{
     aws::{CallError, Cause, ConnectionState, Operation},
+    drill::{Impact, Permission},
     event::{Trigger, TriggerType},
     outcome::{Failure, NotVerified, Outcome, Refusal},
     run::{Origin, Progress},
@@ -88,15 +89,21 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         Some(state) => format!("{store} is {state}, and a real run would disconnect it"),
         None => format!("a real run would disconnect {store}"),
     };
+    let permission = progress.drill.as_ref().map(|drill| drill.permission);
+    let proved = match permission {
+        Some(Permission::Allowed) => "The role may disconnect it",
+        Some(Permission::Denied) => "The role may NOT disconnect it",
+        Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
+    };
     let found = if has_findings {
-        "The self-check found what would keep a real run or its notice from working."
+        "the self-check found what would keep a real run or its notice from working"
     } else {
-        "The self-check found nothing."
+        "the self-check found nothing"
     };
     vec![
-        format!("{}: nothing was changed.", of_dry_run(origin)),
-        format!("{would}."),
-        found.into(),
+        format!("{}: nothing was changed; {would}.", of_dry_run(origin)),
+        format!("{proved}, and {found}."),
+        progress.impact.as_ref().map(Impact::sentence).unwrap_or_default(),
     ]
 }
 

@@ -78,7 +78,10 @@ impl Metrics {
             of_function: findings
                 .map(|findings| count("SelfCheckFindings", findings.len()))
                 .into_iter()
-                .chain([count("MutedAlarms", u8::from(progress.is_muted))])
+                .chain([
+                    count("MutedAlarms", u8::from(progress.is_muted)),
+                    count("CleanDrills", u8::from(is_clean_drill(report, origin))),
+                ])
                 .collect(),
         }
     }
@@ -124,6 +127,11 @@ impl Metrics {
         line.extend(metrics.map(|metric| (metric.name.to_owned(), metric.value.clone())));
         Value::Object(line).to_string()
     }
+}
+
+/// True for a dry run that a direct payload asked for, and that ended without findings.
+fn is_clean_drill(report: &Report, origin: &Origin) -> bool {
+    origin.is_drill && report.outcome == Name::DryRun && report.findings_count == 0
 }
 
 /// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which costs. An event that

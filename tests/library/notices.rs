@@ -30,6 +30,7 @@ fn origin() -> Origin {
         requested_by: None,
         dry_run: false,
         is_observing: false,
+        is_drill: false,
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
         function: Function {

@@ -299,6 +299,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                 requested_by: None,
                 dry_run,
                 is_observing: false,
+                is_drill: false,
                 account: Some("123456789012".into()),
                 region: Some("us-east-1".into()),
                 function: Function {

@@ -15,6 +15,7 @@
 mod crowd;
 #[path = "../support/double.rs"]
 mod double;
+mod drill;
 mod freeze;
 mod hostile;
 mod metrics;

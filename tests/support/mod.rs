@@ -182,6 +182,13 @@ impl Drop for Stage {
     }
 }
 
+/// The most memory that the function had so far, in KiB.
+pub fn peak_memory(stage: &Stage) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.function.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 pub fn error_of(error: &Value) -> (String, String) {
     let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
     (field("errorType"), field("errorMessage"))

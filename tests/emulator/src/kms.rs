@@ -141,12 +141,44 @@ impl KeyStore {
     }
 }
 
+/// A KMS key.
+#[derive(Debug, Clone, Default)]
+pub struct Key {
+    /// Its ID, or whatever it is asked for by: an ARN, an alias.
+    pub id: String,
+    /// The custom key store that it is in, if it is in one.
+    pub store: Option<String>,
+    /// Its aliases.
+    pub aliases: Vec<String>,
+    /// Its key state while its store is connected; `Enabled` if this is empty.
+    pub state: String,
+    /// When it was last used, in seconds since 1970, and for what.
+    pub last_used: Option<(u64, String)>,
+    /// When it was created; KMS records uses since [`TRACKED`].
+    pub created: u64,
+    /// True if its key policy denies `DescribeKey` and `GetKeyLastUsage`.
+    pub is_denied: bool,
+}
+
+/// When KMS began to record uses: 2026-04-01.
+pub const TRACKED: u64 = 1_775_001_600;
+
+impl Key {
+    /// A key in a store, or in none.
+    pub fn new(id: &str, store: Option<&str>) -> Self {
+        Self {
+            id: id.to_owned(),
+            store: store.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+}
+
 /// What KMS holds.
 #[derive(Debug, Default)]
 pub(crate) struct Kms {
     pub(crate) key_stores: BTreeMap<String, KeyStore>,
-    /// Key ID or alias → the custom key store that it lives in, if it does.
-    pub(crate) keys: BTreeMap<String, Option<String>>,
+    pub(crate) keys: BTreeMap<String, Key>,
     created: u32,
 }
 
@@ -160,6 +192,9 @@ impl Kms {
             "DisconnectCustomKeyStore" => self.disconnect(&Request::new(request, &["CustomKeyStoreId"])?),
             "ConnectCustomKeyStore" => self.connect(&Request::new(request, &["CustomKeyStoreId"])?),
             "CreateCustomKeyStore" => self.create(&Request::new(request, CREATE)?),
+            "ListKeys" => self.list_keys(&Request::new(request, &["Limit", "Marker"])?),
+            "ListAliases" => self.list_aliases(&Request::new(request, &["KeyId", "Limit", "Marker"])?),
+            "GetKeyLastUsage" => self.last_usage(&Request::new(request, &["KeyId"])?),
             "DescribeKey" => self.describe_key(&Request::new(request, &["KeyId", "GrantTokens"])?),
             other => Err(Refused::kms("UnknownOperationException", other)),
         }
@@ -241,19 +276,96 @@ impl Kms {
     }
 
     fn describe_key(&self, request: &Request) -> Result<Value, Refused> {
-        let key = request.required("KeyId", 2048)?;
-        let store = self
-            .keys
-            .get(key)
-            .ok_or_else(|| Refused::kms("NotFoundException", key))?;
-        let mut metadata = json!({ "KeyId": key, "Enabled": true, "KeyState": "Enabled", "Origin": "AWS_KMS" });
-        if let Some(store) = store {
-            let connected = self.key_stores.get(store).map(KeyStore::state) == Some(State::Connected);
-            metadata["CustomKeyStoreId"] = store.as_str().into();
+        let key = self.key(request)?;
+        let mut metadata = json!({
+            "AWSAccountId": crate::ACCOUNT, "KeyId": key.id, "Arn": arn(&key.id), "CreationDate": key.created,
+            "Description": "", "KeyManager": "CUSTOMER", "KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": "SYMMETRIC_DEFAULT",
+            "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"], "MultiRegion": false, "Enabled": true,
+            "KeyState": if key.state.is_empty() { "Enabled" } else { &key.state }, "Origin": "AWS_KMS",
+        });
+        if let Some(id) = &key.store {
+            let store = self.key_stores.get(id);
+            metadata["CustomKeyStoreId"] = id.as_str().into();
             metadata["Origin"] = "AWS_CLOUDHSM".into();
-            metadata["KeyState"] = if connected { "Enabled" } else { "Unavailable" }.into();
+            if store.is_some_and(|store| store.external) {
+                metadata["Origin"] = "EXTERNAL_KEY_STORE".into();
+                metadata["XksKeyConfiguration"] = json!({ "Id": format!("{SECRET}-external-key") });
+            }
+            if store.map(KeyStore::state) != Some(State::Connected) {
+                metadata["KeyState"] = "Unavailable".into();
+            }
         }
         Ok(json!({ "KeyMetadata": metadata }))
+    }
+
+    /// The last successful use; an empty object if there was none since KMS records uses.
+    fn last_usage(&self, request: &Request) -> Result<Value, Refused> {
+        let key = self.key(request)?;
+        let usage = match &key.last_used {
+            Some((at, operation)) => json!({
+                "Operation": operation, "Timestamp": at, "CloudTrailEventId": "e-1", "KmsRequestId": "r-1",
+            }),
+            None => json!({}),
+        };
+        Ok(json!({
+            "KeyId": key.id, "KeyLastUsage": usage, "KeyCreationDate": key.created,
+            "TrackingStartDate": key.created.max(TRACKED),
+        }))
+    }
+
+    /// Keys by ID or ARN. An alias is not accepted by every operation, and by none here.
+    fn key(&self, request: &Request) -> Result<&Key, Refused> {
+        let id = request.required("KeyId", 2048)?;
+        let short = id.rsplit('/').next().unwrap_or(id);
+        let key = self.keys.get(id).or_else(|| self.keys.get(short));
+        match key {
+            None => Err(Refused::kms("NotFoundException", id)),
+            Some(key) if key.is_denied => Err(Refused::kms("AccessDeniedException", "the key policy denies it")),
+            Some(key) => Ok(key),
+        }
+    }
+
+    fn list_keys(&self, request: &Request) -> Result<Value, Refused> {
+        let limit = request.number("Limit")?.unwrap_or(100);
+        let marker = request.text("Marker", 1024)?.unwrap_or_default();
+        let mut rest = self.keys.range(marker.to_owned()..);
+        let keys: Vec<_> = rest
+            .by_ref()
+            .take(limit)
+            .map(|(id, _)| json!({ "KeyId": id, "KeyArn": arn(id) }))
+            .collect();
+        Ok(match rest.next() {
+            Some((next, _)) => json!({ "Keys": keys, "Truncated": true, "NextMarker": next }),
+            None => json!({ "Keys": keys, "Truncated": false }),
+        })
+    }
+
+    fn list_aliases(&self, request: &Request) -> Result<Value, Refused> {
+        let limit = request.number("Limit")?.unwrap_or(50);
+        if limit > 100 {
+            return Err(Refused::kms("ValidationException", "Limit"));
+        }
+        let marker = request.text("Marker", 1024)?.unwrap_or_default();
+        let all = self
+            .keys
+            .values()
+            .flat_map(|key| key.aliases.iter().map(move |alias| (alias, key)));
+        let mut rest = all.skip(marker.parse().unwrap_or_default());
+        let aliases: Vec<_> = rest
+            .by_ref()
+            .take(limit)
+            .map(|(alias, key)| {
+                json!({
+                    "AliasName": alias, "AliasArn": format!("arn:aws:kms:us-east-1:{}:{alias}", crate::ACCOUNT),
+                    "TargetKeyId": key.id, "CreationDate": key.created, "LastUpdatedDate": key.created,
+                })
+            })
+            .collect();
+        let next = marker.parse().unwrap_or(0_usize) + aliases.len();
+        Ok(match rest.next() {
+            Some(_) => json!({ "Aliases": aliases, "Truncated": true, "NextMarker": next.to_string() }),
+            None => json!({ "Aliases": aliases, "Truncated": false }),
+        })
     }
 
     fn store(&mut self, request: &Request) -> Result<&mut KeyStore, Refused> {
@@ -308,6 +420,10 @@ impl Request {
             Some(_) => Err(Refused::kms("ValidationException", name)),
         }
     }
+}
+
+fn arn(key: &str) -> String {
+    format!("arn:aws:kms:us-east-1:{}:key/{key}", crate::ACCOUNT)
 }
 
 fn not_found() -> Refused {

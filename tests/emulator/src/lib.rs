@@ -23,7 +23,7 @@ use std::{
 };
 
 use fault::{Fault, Faults, Times};
-use kms::{KeyStore, Kms, State};
+use kms::{Key, KeyStore, Kms, State};
 use server::{Answer, Asked, Reply, Server};
 use sns::{Message, Parameters, Sns, Topic};
 use tokio_rustls::rustls::ServerConfig;
@@ -31,8 +31,15 @@ use tokio_rustls::rustls::ServerConfig;
 /// The account of everything here.
 pub const ACCOUNT: &str = "123456789012";
 
-/// KMS's limit on each of the custom key store operations, for an account and Region.
-const REQUESTS_PER_SECOND: usize = 5;
+/// KMS's limits on its operations, for an account and Region
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>).
+fn requests_per_second(operation: &str) -> usize {
+    match operation {
+        "DescribeKey" => 2000,
+        "ListKeys" | "ListAliases" => 500,
+        _ => 5,
+    }
+}
 
 /// KMS and SNS on one endpoint.
 #[derive(Debug)]
@@ -187,10 +194,12 @@ impl Emulator {
 
     /// Adds a KMS key, in a custom key store or not.
     pub fn add_key(&self, id: &str, key_store: Option<&str>) {
-        self.world()
-            .kms
-            .keys
-            .insert(id.to_owned(), key_store.map(str::to_owned));
+        self.put_key(Key::new(id, key_store));
+    }
+
+    /// Adds a KMS key, or replaces the one of the same ID.
+    pub fn put_key(&self, key: Key) {
+        self.world().kms.keys.insert(key.id.clone(), key);
     }
 
     /// Scripts a fault of an operation, after those scripted before.
@@ -460,7 +469,7 @@ impl World {
         self.recent
             .retain(|(at, _)| now.duration_since(*at) < Duration::from_secs(1));
         let within = self.recent.iter().filter(|(_, other)| other == operation).count();
-        if within >= REQUESTS_PER_SECOND {
+        if within >= requests_per_second(operation) {
             return Err(Refused::kms("ThrottlingException", "Rate exceeded"));
         }
         self.recent.push_back((now, operation.to_owned()));

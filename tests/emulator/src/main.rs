@@ -1,9 +1,42 @@
 //! The emulator by itself, for the AWS CLI and for `cargo lambda`:
 //! `emulator [--port PORT] [--transition SECONDS] [--fifo]` serves until it is ended.
 
-use std::{error::Error, thread, time::Duration};
+use std::{
+    error::Error,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use emulator::{ACCOUNT, Emulator, kms::KeyStore};
+use emulator::{
+    ACCOUNT, Emulator,
+    kms::{Key, KeyStore, TRACKED},
+};
+
+/// A key that was used lately in each store, and one of AWS's own.
+fn add_keys(emulator: &Emulator) -> Result<(), Box<dyn Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    for (id, store, alias) in [
+        (
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            Some("cks-1234567890abcdef0"),
+            "alias/payments",
+        ),
+        (
+            "2345bcde-12ab-34cd-56ef-1234567890ab",
+            Some("cks-9876543210fedcba9"),
+            "alias/archive",
+        ),
+        ("3456cdef-12ab-34cd-56ef-1234567890ab", None, "alias/aws/s3"),
+    ] {
+        emulator.put_key(Key {
+            aliases: vec![alias.to_owned()],
+            last_used: Some((now - 180, "Decrypt".to_owned())),
+            created: TRACKED,
+            ..Key::new(id, store)
+        });
+    }
+    Ok(())
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut port = 0;
@@ -23,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     emulator.add_key_store(KeyStore::cloud_hsm("cks-1234567890abcdef0", "payments-hsm").taking(transition));
     emulator.add_key_store(KeyStore::external("cks-9876543210fedcba9", "archive-xks").taking(transition));
     emulator.add_topic(&topic, None);
+    add_keys(&emulator)?;
     let calls = emulator.watch();
     println!("{}", emulator.url());
     for call in calls {

@@ -1,0 +1,75 @@
+//! The dry run: it changes nothing, and proves as much as can be proved without changing anything. Reads the state,
+//! probes the permission, checks what a run depends on, and finds out what a disconnect would stop.
+//!
+//! No step of a real run imports this module or one below it.
+
+mod impact;
+mod probe;
+
+use aws_sdk_kms::Client;
+use tokio::time::Instant;
+
+use crate::{
+    app::App,
+    aws::CallError,
+    budget::{Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
+    disconnect::read_until_answered,
+    guard::Target,
+    outcome::Outcome,
+    run::{DryRun, Origin, Progress},
+    self_check::{Tries, self_check},
+};
+
+pub use impact::{Impact, LastUsed, TopKey};
+pub use probe::{Drill, Permission};
+
+/// Runs the drill against one key store. The outcome is that of the state: a dry run whose store cannot be read has
+/// failed, because a real run could not be verified.
+pub(crate) async fn drill(
+    app: &App,
+    target: &Target,
+    dry_run: DryRun,
+    budget: Budget,
+    origin: &Origin,
+    progress: &mut Progress,
+) -> Outcome {
+    let until = share(Instant::now(), budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
+    let (read, proof) = tokio::join!(
+        read_until_answered(&app.kms, target, progress, budget.work_until),
+        prove(app, dry_run, until)
+    );
+    progress.drill = Some(proof.drill);
+    let has_findings = !proof.findings.is_empty();
+    progress.findings = Some(proof.findings);
+    match read {
+        Ok(()) => {
+            if app.config.impact_report && origin.is_drill && !origin.is_observing {
+                progress.impact = Some(stops(&app.kms, target, origin, budget).await);
+            }
+            Outcome::DryRun { has_findings }
+        }
+        Err(error) => Outcome::Failed(CallError::into(error)),
+    }
+}
+
+struct Proof {
+    drill: Drill,
+    findings: Vec<String>,
+}
+
+/// The self-check, and then the probe, which needs its listing.
+async fn prove(app: &App, dry_run: DryRun, until: Instant) -> Proof {
+    let checked = self_check(app, until, Tries::UntilAnswered).await;
+    let (drill, finding) = probe::probe(&app.kms, dry_run, checked.key_stores.as_ref(), until).await;
+    let findings = checked.findings.into_iter().map(|finding| finding.text).chain(finding);
+    Proof {
+        drill,
+        findings: findings.collect(),
+    }
+}
+
+/// What a disconnect would stop, as far as the time allows.
+async fn stops(kms: &Client, target: &Target, origin: &Origin, budget: Budget) -> Impact {
+    let until = share(Instant::now(), budget.work_until, (1, 1), IMPACT_LIMIT);
+    impact::of(kms, target.id(), origin.now(), until).await
+}
