@@ -1,4 +1,4 @@
-//! AWS: the SDK's configuration here, and below it one call, what its failure means, retries, and the two calls of KMS.
+//! AWS: the SDK's configuration. The submodules make a call, classify its failure, retry it, and make the two KMS calls.
 
 mod call;
 mod error;
@@ -51,7 +51,7 @@ pub fn sdk_config(region: &str, endpoints: &Endpoints, clock: fn() -> SystemTime
         .use_dual_stack(endpoints.use_dual_stack)
         .timeout_config(timeouts())
         .retry_config(RetryConfig::disabled())
-        // It ends a body that stops flowing, which the attempt's timeout does too, in less time.
+        // Stalled stream protection ends a stalled body. The attempt's timeout does that too, in less time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .sleep_impl(TokioSleep::new())
         .time_source(Clock(clock));

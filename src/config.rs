@@ -42,8 +42,8 @@ pub struct Function {
     pub allow_list_sha256: Option<String>,
 }
 
-/// The SDK's variables of endpoints, read here and not by the SDK: the SDK panics on an empty one, refuses every call
-/// with one that has no scheme, and so would report a fault of the deployment as one of the function.
+/// The SDK's endpoint variables. The function reads them itself: the SDK panics on an empty one, and refuses every call
+/// with one that has no scheme. A deployment fault would then look like a fault of the function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// `AWS_ENDPOINT_URL_KMS`, or else `AWS_ENDPOINT_URL`.

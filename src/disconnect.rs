@@ -1,8 +1,8 @@
-//! The procedure: disconnect first, look second, and look until KMS says `DISCONNECTED`.
+//! The procedure: request the disconnect first, then read the state until KMS reports `DISCONNECTED`.
 //!
 //! Nothing is read before the act. KMS rejects `DisconnectCustomKeyStore` only in `DISCONNECTING`
 //! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the act is never
-//! taken for success either: a state that was read back is.
+//! success either. Only a state that was read back is success.
 
 use aws_sdk_kms::Client;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -18,10 +18,10 @@ use crate::{
     run::Progress,
 };
 
-/// With every third request that got no answer the state is read, because one of them may have been carried out.
+/// After every third unanswered request, the state is read, because KMS may have carried out one of them.
 const REQUESTS_BEFORE_A_LOOK: u32 = 3;
 
-/// How many reads in a row must contradict before it counts: one or two may be stale, because KMS
+/// The number of contradicting reads in a row that count as a contradiction. One or two may be stale, because KMS
 /// is eventually consistent
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>).
 const READS_IN_A_ROW: u32 = 3;
@@ -57,9 +57,9 @@ impl Procedure<'_> {
         let answer = match self.act(progress).await {
             Ok(answer) => answer,
             Err(error) => {
-                // With a request that was not answered, the state has just been read.
+                // After an unanswered request, the state has just been read.
                 if error.is_rejection() && progress.unanswered == 0 {
-                    // So that the report can say whether the keys work. What this read finds changes nothing else.
+                    // This read only lets the report say if the keys work. Its result changes nothing else.
                     let _ = self.state_as_answer(progress).await;
                 }
                 return End::Failed(error);
@@ -80,8 +80,8 @@ impl Procedure<'_> {
         }
     }
 
-    /// Asks KMS until it answers, and looks now and then whether a request without an answer was carried out. The
-    /// last request is sent just before the limit, however long the pauses are by then.
+    /// Sends requests until KMS answers. Some reads check if an unanswered request was carried out. The
+    /// last request is sent just before the limit, regardless of the pause length.
     async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
         let last_request = last_try(Instant::now(), act_until);
@@ -100,7 +100,7 @@ impl Procedure<'_> {
                 progress.under_way.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
-            // The look may have taken the time that was left.
+            // The read may have used up the remaining time.
             if is_last || Instant::now() > last_request {
                 return Err(error);
             }
@@ -108,7 +108,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// What the state says of a request that was not answered, by a read that may not take long.
+    /// Checks with one short read if an unanswered request was carried out.
     async fn state_as_answer(&self, progress: &mut Progress) -> Option<Answer> {
         let until = share(Instant::now(), self.until, (1, 1), ATTEMPT_LIMIT);
         match self.read(progress, until).await.ok()?.state {
@@ -121,7 +121,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// The first look, at once, and again if it is not answered.
+    /// The first look: one read at once, and more if KMS does not answer.
     async fn first_look(&self, progress: &mut Progress, seen: &mut Seen) -> Look {
         let give_up = share(Instant::now(), self.until, (1, 4), FIRST_LOOK_LIMIT);
         let mut backoff = Backoff::new(READS);
@@ -135,8 +135,8 @@ impl Procedure<'_> {
         }
     }
 
-    /// Looks until the state is `DISCONNECTED`, it is certain that it will not be, or time is up. The last look
-    /// comes just before that, however long the pauses are by then. `last_error` is that of the look before. `not_yet`
+    /// Reads until the state is `DISCONNECTED`, success is impossible, or time is up. The last look
+    /// comes just before the end, regardless of the pause length. `last_error` is the previous look's error. `not_yet`
     /// is called once, if a second look does not confirm the first.
     async fn verify(
         &self,
@@ -164,7 +164,7 @@ impl Procedure<'_> {
                 Look::OnceMore => last_error = None,
                 Look::NotYet(error) => {
                     last_error = error;
-                    // A second read that failed is repeated with the pauses of all others.
+                    // A failed second read is repeated with the same pauses as all other reads.
                     if seen.second_read_at().is_some() {
                         seen.confirm_at = Instant::now() + backoff.pause();
                     } else if let Some(not_yet) = not_yet.take() {
@@ -214,7 +214,7 @@ impl Procedure<'_> {
                     *seen = seen.contradicted(contradictions);
                     return Look::NotYet(None);
                 }
-                // What was disconnecting before is connected again.
+                // The store was disconnecting before, and is connected again now.
                 *seen = Seen::default();
                 self.request_again(progress).await
             }
@@ -225,7 +225,7 @@ impl Procedure<'_> {
         match self.request(progress, self.until).await {
             Ok(Answer::Accepted | Answer::InvalidState) => Look::NotYet(None),
             Err(error) if error.may_pass() => Look::NotYet(Some(error)),
-            // What was accepted before is not undone by a later rejection.
+            // A later rejection does not undo an earlier acceptance.
             Err(error) if progress.is_accepted => Look::Ended(End::NotVerified(Some(error))),
             Err(error) => Look::Ended(End::Failed(error)),
         }
@@ -233,10 +233,10 @@ impl Procedure<'_> {
 }
 
 impl Procedure<'_> {
-    /// Makes one request, and notes what became of it.
+    /// Sends one request, and records its result.
     async fn request(&self, progress: &mut Progress, until: Instant) -> Result<Answer, CallError> {
         progress.disconnect_calls += 1;
-        // Until it is answered, so that a run which breaks off here does not say that nothing was done.
+        // Counted until it is answered. If the run stops here, the report must not say that nothing was done.
         progress.unanswered += 1;
         let answered = kms::disconnect(self.kms, self.target.id(), until).await;
         if answered.aws_request_id.is_some() {
@@ -294,12 +294,12 @@ async fn read<'p>(
 /// What one look found.
 enum Look {
     Ended(End),
-    /// `DISCONNECTED` for the first time, of a request that KMS rejected.
+    /// `DISCONNECTED` for the first time, after KMS rejected the request.
     OnceMore,
     NotYet(Option<CallError>),
 }
 
-/// What the looks have seen so far.
+/// The results of all looks so far.
 #[derive(Clone, Copy)]
 struct Seen {
     /// KMS rejected the first request, and no state but `DISCONNECTED` was read since.
@@ -308,7 +308,7 @@ struct Seen {
     was_disconnecting: bool,
     /// True if the last state read is `DISCONNECTED`, and must be read once more.
     wants_another: bool,
-    /// When it is read once more, if it must be.
+    /// The time of the second read, if one is required.
     confirm_at: Instant,
     /// Reads in a row that found the store connected, connecting or failed.
     contradictions: u32,
@@ -340,12 +340,12 @@ impl Seen {
         true
     }
 
-    /// When `DISCONNECTED` must be read once more, if it must be.
+    /// The time at which `DISCONNECTED` must be read again, if a second read is required.
     fn second_read_at(&self) -> Option<Instant> {
         self.wants_another.then_some(self.confirm_at)
     }
 
-    /// The same after a read that does not fit, with so many in a row.
+    /// The new value after a contradicting read. `contradictions` counts them in a row.
     fn contradicted(self, contradictions: u32) -> Self {
         Self {
             was_disconnecting: self.was_disconnecting,
@@ -355,8 +355,8 @@ impl Seen {
     }
 }
 
-/// A read that failed: waited out if another may succeed. A store that KMS knew when it was asked to disconnect exists:
-/// a read that does not find it may not be consistent yet, which takes minutes at worst.
+/// Handles a failed read, and waits if another one may succeed. A store that KMS found for the request exists.
+/// A read that does not find it may be stale, for minutes in the worst case.
 fn unread(error: CallError) -> Look {
     match error.cause {
         Cause::Throttled | Cause::Unreachable | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),

@@ -1,7 +1,7 @@
 //! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
 //!
-//! What AWS sends is read leniently: a few fields count, and all others may be anything. What a person writes is
-//! read strictly. Where the two meet, the strict rule wins: a person who adds `DryRun` to an alarm to try it out must
+//! The function reads AWS's fields leniently: a few fields count, and all others may be anything. It reads a person's fields
+//! strictly. If an event has both, the strict rule wins: a person who adds `DryRun` to an alarm to try it out must
 //! not disconnect anything. An event names a key store only if exactly one ID is at the documented places. The
 //! [guard](crate::guard) decides whether that key store may be disconnected.
 
@@ -112,7 +112,7 @@ pub enum Request {
 pub enum Ignored {
     /// The event asks for nothing.
     AsksForNothing(String),
-    /// An alarm that would act is muted, or its actions are suppressed. Nothing comes again when that ends.
+    /// An alarm that would act is muted, or its actions are suppressed. No further event arrives when that ends.
     Muted(String),
 }
 
@@ -176,7 +176,7 @@ impl TriggerType {
 }
 
 impl Trigger {
-    /// A trigger that is known by its kind alone.
+    /// A trigger of which only the kind is known.
     #[must_use]
     pub const fn of(kind: TriggerType) -> Self {
         Self {
@@ -191,14 +191,14 @@ impl Trigger {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{wrong}")]
 pub struct InvalidEvent {
-    /// What the event was taken for, and everything that is wrong with it.
+    /// The kind of event that it seems to be, and everything that is wrong with it.
     pub wrong: String,
     /// What to send instead.
     pub instead: String,
 }
 
 /// Reads the payload of one invocation. `own` is the function's account and Region: an event from another place is
-/// refused, because KMS would look the ID up in its own.
+/// refused, because KMS would look the ID up in the function's own account and Region.
 #[must_use]
 pub fn read(payload: &Payload, own: &AccountRegion) -> Event {
     match payload {
@@ -250,11 +250,11 @@ fn parse(text: &str) -> Result<Value, String> {
     json::parse(text).map_err(|error| format!("it is not usable JSON: {error}"))
 }
 
-/// What the readers need beside the event.
+/// The context that the readers need in addition to the event.
 struct Context<'a> {
     /// The function's own account and Region.
     own: &'a AccountRegion,
-    /// A payload to show as an example: a dry run for whoever asked for one.
+    /// The example payload for the advice: a dry run if the event asks for one.
     example: &'static str,
 }
 

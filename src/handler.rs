@@ -19,11 +19,11 @@ use crate::{
     run::{Invocation, Origin, Progress},
 };
 
-/// Handles one invocation. Every path through here ends in a log line, at the level of its outcome, and but for
-/// `IGNORED` in a notice.
+/// Handles one invocation. Every path ends in a log line at the level of its outcome, and in a notice unless the outcome is
+/// [`Outcome::Ignored`].
 ///
 /// # Errors
-/// [`Error`], by the outcome: Lambda retries an asynchronous event after it.
+/// [`Error`] if the outcome is an error. Lambda then retries an asynchronous event.
 pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> {
     let started = Instant::now();
     let budget = Budget::new(started, invocation.deadline);
@@ -66,7 +66,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     }
 }
 
-/// One run, and what it leaves for its end.
+/// One run, and the data that its end needs.
 #[derive(Default)]
 struct Run {
     progress: Progress,
@@ -115,7 +115,7 @@ async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run
     }
 }
 
-/// Nothing comes again when a mute ends, so somebody should know that this alarm was not acted on.
+/// No further event arrives when a mute ends, so a warning says that the function did not act on this alarm.
 fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome {
     if let Ignored::Muted(why) = &ignored {
         progress.is_muted = true;
@@ -127,7 +127,7 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
     Outcome::Ignored(ignored)
 }
 
-/// The run: disconnects and verifies, and reports early if that takes its time.
+/// The run: disconnects and verifies, and reports early if that takes long.
 async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
     let Run { progress, early_chat } = run;
     let procedure = Procedure {
@@ -137,14 +137,14 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
     };
     let not_yet = async |progress: &mut Progress| {
         let early = Report::new(origin, progress, Stage::Early);
-        // Not a second summary: an invocation has one, at its end.
+        // This line is not a summary. An invocation has exactly one, at its end.
         warn!(requestId = origin.request_id, "{}", early.message);
         let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
         if until.saturating_duration_since(Instant::now()) >= EARLY_NOTICE_LEAST {
-            // A failure is in the log; the final notice comes all the same.
+            // A failure is logged. The final notice is still published.
             let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
             let thread = origin.request_id.as_deref().unwrap_or_default();
-            // It goes beside the reads that follow, and is looked after when they are done.
+            // It is sent during the reads that follow, and awaited after them.
             *early_chat = ChatMessage::start(app.chat.as_ref(), &early, thread, budget.work_until);
         }
     };

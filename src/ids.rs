@@ -1,4 +1,4 @@
-//! The names that things have in AWS, as types: a value of one of them has been checked.
+//! Types for AWS's identifiers. A value of such a type has been validated.
 
 use std::{fmt, str::FromStr};
 
@@ -124,7 +124,7 @@ pub struct InvalidTopicArn;
 
 /// The account and Region that a function, an event or an alarm belongs to.
 ///
-/// Either is absent where the source does not say it, and then it is not compared.
+/// Either is absent if the source does not contain it. Absent values are not compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountRegion {
     /// The twelve digits of the account.
@@ -134,7 +134,7 @@ pub struct AccountRegion {
 }
 
 impl AccountRegion {
-    /// Takes the place out of any ARN; fields that the ARN leaves empty stay absent.
+    /// Reads the account and Region from any ARN. Empty fields of the ARN are absent.
     #[must_use]
     pub fn of_arn(arn: &str) -> Self {
         let mut fields = arn
@@ -148,7 +148,7 @@ impl AccountRegion {
         Self { account, region }
     }
 
-    /// Says what of `other` is not this place's. What either leaves open is not compared.
+    /// Says which part of `other` differs. Absent values are not compared.
     #[must_use]
     pub fn differs_from(&self, other: &Self) -> Option<String> {
         let differing = |what, own: &Option<String>, other: &Option<String>| match (own, other) {

@@ -1,15 +1,15 @@
 //! Init: what happens once, before the first invocation. It builds the [`App`], runs the self-check,
 //! and reports a configuration that the function cannot work with.
 
-use std::{ffi::OsString, time::SystemTime};
+use std::{ffi::OsString, future::Future, pin::Pin, time::SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
     app::{App, Chat, sns_client},
     aws,
-    budget::{INIT_CHECK_LIMIT, INIT_NOTICE_LIMIT},
+    budget::{INIT_CHECK_LIMIT, INIT_CHECK_WAIT, INIT_NOTICE_LIMIT},
     config::{Config, InvalidConfiguration},
     error::{Error, ErrorType},
     guard::AllowList,
@@ -22,20 +22,41 @@ use crate::{
     self_check::{Finding, Tries, self_check},
 };
 
-/// Reads the configuration through `lookup`, builds the clients and runs the self-check. `clock` is the wall
-/// clock.
+/// The self-check of Init while it is not finished: it ends beside the first event.
+pub type UnfinishedCheck = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What Init leaves for the invocations.
+pub struct Ready {
+    /// What every invocation is handled with.
+    pub app: App,
+    /// The self-check, if AWS has not answered it yet.
+    pub check: Option<UnfinishedCheck>,
+}
+
+/// Reads the configuration through `lookup`, builds the clients and starts the self-check, for which it waits a moment:
+/// an event may be waiting. `clock` is the wall clock.
 ///
 /// # Errors
 /// `InvalidConfiguration`, which has then been logged, and published if the topic is known.
-pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> SystemTime) -> Result<App, Error> {
+pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> SystemTime) -> Result<Ready, Error> {
     let config = match Config::from_lookup(lookup) {
         Ok(config) => config,
         Err(invalid) => return Err(report_invalid(invalid, clock).await),
     };
     let sdk = aws::sdk_config(&config.region, &config.endpoints, clock);
     let app = App::new(config, &sdk);
-    let findings = caught(self_check(&app, Instant::now() + INIT_CHECK_LIMIT, Tries::One)).await;
-    let findings = findings.map(|checked| checked.findings);
+    let mut check: UnfinishedCheck = Box::pin(check(app.clone(), clock));
+    let is_finished = timeout(INIT_CHECK_WAIT, &mut check).await.is_ok();
+    Ok(Ready {
+        app,
+        check: (!is_finished).then_some(check),
+    })
+}
+
+/// Runs the self-check, and logs and counts what it finds.
+async fn check(app: App, clock: fn() -> SystemTime) {
+    let checked = caught(self_check(&app, Instant::now() + INIT_CHECK_LIMIT, Tries::One)).await;
+    let findings = checked.map(|checked| checked.findings);
     let findings = findings.unwrap_or_else(|panic| {
         vec![Finding::certain(format!(
             "The self-check broke off with a panic: {panic}"
@@ -44,13 +65,12 @@ pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> Syst
     for finding in &findings {
         warn!("{}", finding.text);
     }
-    // A call that was throttled where ten functions start at once must not raise an alarm in the middle of that.
+    // If ten functions start at once, a throttled call must not raise an alarm.
     let lasting = findings.iter().filter(|finding| !finding.may_pass).count();
     log_metrics(&Metrics::of_init(lasting, clock()));
-    Ok(app)
 }
 
-/// The event that started this Init will not be acted on, so somebody must know.
+/// The function will not act on the event that started this Init, so it must report that.
 async fn report_invalid(invalid: Box<InvalidConfiguration>, clock: fn() -> SystemTime) -> Error {
     let sdk = |topic: &TopicArn| aws::sdk_config(topic.region(), &invalid.endpoints, clock);
     let sns = invalid.topic.clone().map(|topic| {
@@ -65,8 +85,8 @@ async fn report_invalid(invalid: Box<InvalidConfiguration>, clock: fn() -> Syste
     report(invalid.into(), &origin, sns, chat).await
 }
 
-/// Reports that the runtime library could not hand an invocation over: the process ends with it, and the caller sees
-/// nothing but that the process ended.
+/// Reports that the runtime library could not deliver an invocation. The process then ends, and the caller sees
+/// only that the process ended.
 pub async fn report_not_handed_over(app: &App, why: String, clock: fn() -> SystemTime) -> Error {
     let sns = Some((app.sns.clone(), app.config.topic.clone()));
     let origin = Origin::without_event(Some(app.config.region.clone()), app.config.function.clone(), clock());
@@ -85,7 +105,7 @@ async fn report(
     let report = Report::new(origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
     let until = Instant::now() + INIT_NOTICE_LIMIT;
-    // Beside the notice: both share the time that Lambda leaves.
+    // Sent in parallel with the notice: both share the time that Lambda leaves.
     let thread = origin.function.log_stream.as_deref().unwrap_or("init");
     let chat = ChatMessage::start(chat.as_ref(), &report, thread, until);
     if let Some((sns, topic)) = sns {

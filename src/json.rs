@@ -1,4 +1,4 @@
-//! JSON text → value, and nothing of the text is hidden: `serde_json::Value` by itself silently keeps the last of two
+//! JSON text → value, with a check for duplicate keys. `serde_json::Value` by itself silently keeps the last of two
 //! equal keys, and an event with two key store IDs must not pass.
 
 use std::{cell::Cell, fmt};

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::SystemTime};
 
 use disconnect_custom_key_store::{
-    init::{init, report_not_handed_over},
+    init::{Ready, init, report_not_handed_over},
     log,
     runtime::{self, Ended},
 };
@@ -28,7 +28,7 @@ pub(crate) async fn main() -> ExitCode {
         eprintln!("A log subscriber is set already; this process logs through that one.");
     }
     let ended = match init(lookup, clock).await {
-        Ok(app) => match runtime::run(&app, clock).await {
+        Ok(Ready { app, check }) => match runtime::run(&app, check, clock).await {
             Ended::Disconnected(error) => Err(error),
             Ended::NotHandedOver(why) => {
                 report_not_handed_over(&app, why, clock).await;

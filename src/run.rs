@@ -1,4 +1,4 @@
-//! What is known of one run: how it was invoked, where it comes from, and what it has done so far. Data, and no calls.
+//! The data of one run: its invocation, its origin, and its progress so far. This module makes no calls.
 
 use std::time::SystemTime;
 
@@ -49,7 +49,7 @@ pub struct Origin {
     pub account: Option<String>,
     /// The Region in which KMS is called.
     pub region: Option<String>,
-    /// What every report says of the function.
+    /// The data about the function that every report contains.
     pub function: Function,
     /// Lambda's request ID; absent in Init.
     pub request_id: Option<String>,
@@ -60,7 +60,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of what is reported without an event that was read: a failed Init, for example.
+    /// The origin of a report without a parsed event, such as the report of a failed Init.
     #[must_use]
     pub fn without_event(region: Option<String>, function: Function, started_at: SystemTime) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Origin {
         }
     }
 
-    /// The same with the event that was read. It can ask for a dry run, and never for the opposite.
+    /// Adds the parsed event. An event can request a dry run, but cannot switch one off.
     #[must_use]
     pub fn with_event(self, event: &Event) -> Self {
         let (key_store_id, asks_for_dry_run) = match &event.request {

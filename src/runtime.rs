@@ -3,9 +3,11 @@
 use std::{
     error::Error as StdError,
     num::ParseIntError,
+    pin::pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::future::{AbortHandle, Abortable, Either, select};
 use http::{
     Request,
     header::{CONTENT_TYPE, ToStrError},
@@ -21,6 +23,7 @@ use crate::{
     error::{Error, ErrorType},
     event::Payload,
     handler::handle,
+    init::UnfinishedCheck,
     panic::caught,
     report::Report,
     run::Invocation,
@@ -38,16 +41,33 @@ pub enum Ended {
 
 /// Handles invocations until Lambda ends the process, or until none can be taken any more. `clock` is the wall clock.
 ///
+/// `check` is what is left of Init's self-check. It goes on beside the first invocation, and is dropped when that has its
+/// result: Lambda may freeze the process then, and what a check finds hours later is not true any more.
+///
 /// The runtime library panics without the `AWS_LAMBDA_FUNCTION_*` variables, which Lambda sets.
-pub async fn run(app: &App, clock: fn() -> SystemTime) -> Ended {
-    let handler = service_fn(
-        async |event: LambdaEvent<Payload>| match handle(app, invocation(event, clock())).await {
+pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> SystemTime) -> Ended {
+    let (dropping, registration) = AbortHandle::new_pair();
+    let handler = service_fn(async |event: LambdaEvent<Payload>| {
+        let handled = handle(app, invocation(event, clock())).await;
+        dropping.abort();
+        match handled {
             Ok(report) => response(&report),
             Err(error) => Err(error.into()),
-        },
-    );
+        }
+    });
     let runtime = Runtime::new(handler).layer(MapRequestLayer::new(payload_as_data));
-    match caught(Box::pin(runtime.run())).await {
+    let runs = caught(Box::pin(runtime.run()));
+    let ended = match check {
+        None => runs.await,
+        Some(check) => {
+            let check = Abortable::new(check, registration);
+            match select(check, pin!(runs)).await {
+                Either::Left((_, runs)) => runs.await,
+                Either::Right((ended, _)) => ended,
+            }
+        }
+    };
+    match ended {
         Ok(Ok(())) => Ended::Disconnected("the runtime library ended".into()),
         Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(error.to_string()),
         Ok(Err(error)) => Ended::Disconnected(error),

@@ -1,4 +1,4 @@
-//! The self-check: do the allowed key stores exist, and is the topic there and of use? Each finding is a sentence
+//! The self-check: do the allowed key stores exist, and is the topic usable? Each finding is a sentence
 //! with its advice; none is fatal. It cannot say whether the role may publish: only doing it does.
 
 use std::collections::BTreeSet;
@@ -16,21 +16,21 @@ use crate::{
 /// KMS's quota of custom key stores is 10 for an account and Region; this many pages hold any.
 const PAGES: usize = 10;
 
-/// How often a call is made that a retry may help.
+/// How often the self-check makes a call that fails with a retryable error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tries {
-    /// In Init, where an event is waiting, and functions that are started together share KMS's 5 requests a second.
+    /// For Init: an event is waiting, and functions that start together share KMS's 5 requests a second.
     One,
-    /// In a dry run, which is there for the answers.
+    /// For a dry run, whose purpose is to get the answers.
     UntilAnswered,
 }
 
-/// What the self-check has to say.
+/// A finding of the self-check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// A sentence, with its advice.
     pub(crate) text: String,
-    /// True if it says only that a call was not answered this time, so that nothing is known to be wrong.
+    /// True if it only reports an unanswered call, so that no fault is known.
     pub(crate) may_pass: bool,
 }
 
@@ -163,7 +163,7 @@ impl Check<'_> {
     }
 
     /// A key of AWS's own (`alias/aws/…`) is never in a custom key store, and a key of another Region is
-    /// in none of those that this function can disconnect. An empty key is none.
+    /// in none of those that this function can disconnect. An empty value means no key.
     fn may_be_in_a_key_store(&self, key: &str, topic: &TopicArn) -> bool {
         let config = &self.app.config;
         let region = AccountRegion::of_arn(key).region;
@@ -171,7 +171,7 @@ impl Check<'_> {
         !key.is_empty() && !key.contains("alias/aws/") && region == config.region
     }
 
-    /// A topic that is encrypted with a key in the store falls silent the moment the store is cut off.
+    /// A topic that is encrypted with a key in the store stops delivering as soon as the store is disconnected.
     async fn topic_key(&self, key: &str, topic: &TopicArn) -> Result<Option<Finding>, CallError> {
         let config = &self.app.config;
         let request = || self.app.kms.describe_key().key_id(key).send();

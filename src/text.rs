@@ -1,4 +1,4 @@
-//! Text that came from outside, made fit to be shown: short, on one line, nothing hidden in it.
+//! Makes text from outside safe to display: short, on one line, without hidden characters.
 
 /// Puts a value in quotes for a message: at most 64 characters, and whatever could break a line,
 /// colour a terminal or turn the writing direction as an escape.
@@ -19,7 +19,7 @@ pub(crate) fn quote_to(limit: usize, value: &str) -> String {
     }
 }
 
-/// Somebody's words for a sentence: at most `limit` characters, and nothing in them that could break a line or turn the
+/// Prepares outside text for a sentence: at most `limit` characters, and none that could break a line or turn the
 /// writing direction.
 #[must_use]
 pub(crate) fn plain(value: &str, limit: usize) -> String {
@@ -36,7 +36,7 @@ pub(crate) fn plain(value: &str, limit: usize) -> String {
     shown
 }
 
-/// Cuts a text to `limit` characters and says so, for texts whose length others decide.
+/// Cuts a text to `limit` characters and says so. It is for texts whose length the function does not control.
 #[must_use]
 pub(crate) fn cut(value: &str, limit: usize) -> String {
     match value.chars().count().checked_sub(limit) {
@@ -48,7 +48,7 @@ pub(crate) fn cut(value: &str, limit: usize) -> String {
     }
 }
 
-/// Escapes what a reader does not see but a viewer obeys, as JSON does: its writer leaves C1 controls, line and
+/// Escapes invisible characters that change the display, as JSON does. The JSON writer leaves C1 controls, line and
 /// paragraph separators, zero-width characters, tags and marks that turn the writing direction as they are. What is
 /// not ASCII is only inside strings in a JSON document, so the document still says the same.
 #[must_use]

@@ -188,7 +188,7 @@ fn disconnect() -> Vec<Row> {
         "connection refused" => out_of_reach([1..=1, 1..=1, 1..=1]),
         "access denied" | "expired token" => soon(Failed("AccessDenied"), 1..=1),
         "not found" => soon(Failed("KeyStoreNotFound"), 1..=1),
-        // Carried out, and found out by the read that comes with every third request.
+        // Carried out, and discovered by the read after every third request.
         "reset before the answer" | "reset in the middle of the answer" => soon(Disconnected, 1..=3),
         "no answer" => out_of_reach([6..=12, 1..=3, 1..=1]),
         // The answer is `{}`: what accepts a disconnect has no body to read.
@@ -304,10 +304,10 @@ fn describe() -> Vec<Row> {
     rows
 }
 
-/// `Publish` is at fault: the store is disconnected and that is read; telling it is the trouble.
+/// `Publish` is at fault: the run reads `DISCONNECTED`, but cannot publish it.
 fn publish() -> Vec<Row> {
     let operation = "Publish";
-    // A notice is tried for 30 s (src/handler.rs), or for what the deadline leaves.
+    // A notice is retried for 30 s (src/budget.rs), or for the time that the deadline leaves.
     let untold = |calls| each(NotNotified, calls, [33, 10, 3]);
     let expected = |fault: &str| match fault {
         "throttled once" | "reset before the request is read" | "reset before the answer, once" => {
@@ -453,7 +453,7 @@ fn the_one_summary(stage: &Stage) -> Value {
     summaries[0].clone()
 }
 
-/// What is said is what was read, and what was changed is never denied.
+/// The report says only what was read, and never denies a change.
 fn is_honest(stage: &Stage, summary: &Value) {
     let changed = stage.emulator.state(ID) == Some(State::Disconnected);
     let message = summary["message"].as_str().unwrap();
@@ -534,7 +534,7 @@ fn print(rows: &[(&'static str, &'static str)], table: &Table) {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // They wait more than they work.
+    // The tests mostly wait, so many run at once.
     arguments.test_threads.get_or_insert(40);
     let rows = [disconnect(), describe(), publish()].into_iter().flatten();
     let table = Arc::new(Mutex::new(Table::new()));

@@ -12,7 +12,7 @@ use super::error::{CallError, Operation};
 
 /// Makes one SDK call, and stops waiting for it at `until`.
 ///
-/// A request whose signature is refused is signed once more: the SDK has learned from the answer how far its
+/// If the service refuses the signature, the request is signed once more. The SDK learns from the answer how far its
 /// clock is off, as after a freeze of hours, and corrects it (`aws_runtime::service_clock_skew`).
 ///
 /// # Errors

@@ -49,7 +49,7 @@ impl Operation {
     }
 }
 
-/// What a failed call means for what is done next.
+/// The cause of a failed call, which decides what the function does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// There is no such key store or topic in this account and Region.
@@ -90,7 +90,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// Takes apart what the SDK says of a failed call.
+    /// Reads the cause, code, message and request ID from an SDK error.
     pub fn new<E>(operation: Operation, error: &SdkError<E>) -> Self
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -117,8 +117,8 @@ impl CallError {
             SdkError::DispatchFailure(_) if find::<HttpError>(error).is_some_and(HttpError::is_connect) => {
                 (Cause::Unreachable, "ConnectionFailed")
             }
-            // What is neither of the HTTP client nor of the network failed before anything was sent: the endpoint
-            // could not be made out, or the request could not be signed.
+            // A failure outside the HTTP client and the network happened before anything was sent: the endpoint
+            // could not be resolved, or the request could not be signed.
             SdkError::DispatchFailure(failure)
                 if failure.is_user() || (failure.is_other() && find::<HttpError>(error).is_none()) =>
             {
@@ -139,13 +139,13 @@ impl CallError {
         }
     }
 
-    /// An answer that came and does not say what it must.
+    /// The service answered, but its answer does not contain the required data.
     #[must_use]
     pub fn unusable(operation: Operation, message: &str) -> Self {
         Self::local(operation, Cause::Unavailable, "UnusableAnswer", message)
     }
 
-    /// A call that broke off inside the SDK.
+    /// A call that panicked inside the SDK.
     #[must_use]
     pub fn panicked(operation: Operation, message: &str) -> Self {
         Self::local(operation, Cause::Other, "Panic", message)
@@ -200,7 +200,7 @@ impl CallError {
         }
     }
 
-    /// True if the service answered that it will not do this, now or later.
+    /// True if the service rejected the request for good.
     #[must_use]
     pub const fn is_rejection(&self) -> bool {
         match self.cause {

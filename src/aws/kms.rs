@@ -105,7 +105,7 @@ impl fmt::Display for ConnectionState {
     }
 }
 
-/// How KMS took a request to disconnect. Neither is success.
+/// KMS's answer to a disconnect request. Neither variant is success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// It accepted the request.
@@ -115,7 +115,7 @@ pub(crate) enum Answer {
     InvalidState,
 }
 
-/// What a call gave, and AWS's ID of its request.
+/// The result of a call, and AWS's ID of its request.
 #[derive(Debug)]
 pub(crate) struct Answered<T> {
     pub(crate) result: Result<T, CallError>,

@@ -1,4 +1,4 @@
-//! Retries: pauses that grow, with jitter, and one way to repeat a call until it succeeds or time is up.
+//! Retries a call with growing pauses and jitter, until it succeeds or its time is up.
 //!
 //! The SDK's own retries are off. They would multiply with these, ask KMS for more than its 5 requests a second when
 //! ten functions run at once, and hide whether a request whose answer was lost was carried out.
@@ -10,13 +10,14 @@ use tokio::time::{Instant, sleep_until};
 use super::error::CallError;
 use crate::budget::{Pauses, last_try};
 
-/// Pauses one after another, each at random in the upper half of a limit that doubles ("equal jitter",
+/// Pauses one after another, each at random in the upper half of a limit that grows ("equal jitter",
 /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): many functions that were
-/// started by one event do not ask in step, and how often they ask at most is known.
+/// started by one event do not call in step, and their highest call rate is known.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     limit: Duration,
     longest: Duration,
+    growth: f64,
     jitter: fastrand::Rng,
 }
 
@@ -27,6 +28,7 @@ impl Backoff {
         Self {
             limit: (pauses.shortest * 2).min(pauses.longest),
             longest: pauses.longest,
+            growth: pauses.growth,
             jitter: fastrand::Rng::new(),
         }
     }
@@ -35,7 +37,7 @@ impl Backoff {
     pub(crate) fn pause(&mut self) -> Duration {
         let half = self.limit / 2;
         let pause = half + half.mul_f64(self.jitter.f64());
-        self.limit = (self.limit * 2).min(self.longest);
+        self.limit = self.limit.mul_f64(self.growth).min(self.longest);
         pause
     }
 }
@@ -62,7 +64,7 @@ impl Tries {
     /// Waits for the moment of the next try.
     ///
     /// # Errors
-    /// The same error, if there is none.
+    /// The same error, if there is no time for another try.
     pub(crate) async fn after(&mut self, error: CallError) -> Result<(), CallError> {
         if !error.may_pass() || self.begun >= self.last {
             return Err(error);
@@ -98,6 +100,7 @@ mod tests {
     const PAUSES: Pauses = Pauses {
         shortest: Duration::from_millis(250),
         longest: Duration::from_secs(10),
+        growth: 2.0,
     };
 
     #[test]

@@ -1,4 +1,4 @@
-//! CloudWatch alarms, by each of the three ways in which one reaches a function. They act in the state `ALARM` alone.
+//! CloudWatch alarms, in the three forms that reach a function. An alarm acts only in the state `ALARM`.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ struct Alarm {
     arn: Option<String>,
     state: Option<String>,
     reason: Option<String>,
-    /// What holds its actions back, if anything does.
+    /// The reason why its actions are held back, if they are.
     held_back: Option<String>,
     /// True if it is about one contributor of a grouped alarm.
     is_of_contributor: bool,
@@ -27,7 +27,7 @@ struct Alarm {
     has_metrics: bool,
     /// The IDs at the places where an alarm of this shape names key stores.
     ids: Vec<Value>,
-    /// The accounts that its metrics are watched in, if it says so: an alarm may watch another account's.
+    /// The accounts of its metrics, if the event has them. An alarm may watch another account's metrics.
     accounts: Vec<String>,
 }
 
@@ -203,8 +203,8 @@ impl Alarm {
         }
     }
 
-    /// Only an alarm that has no place for an ID may be replaced by a constant Input. A contributor has one, and a
-    /// constant Input would disconnect one store whichever is in trouble.
+    /// Advises a constant Input only for an alarm without a place for an ID. A contributor has such a place, and a
+    /// constant Input would disconnect the same store for every contributor.
     fn names_none(&self, context: &Context<'_>) -> Fault {
         if self.is_of_contributor || self.is_grouped() {
             return Fault::new(

@@ -55,7 +55,7 @@ pub(super) fn read(envelope: &Object, source: &str, context: &Context<'_>) -> Dr
     }
 }
 
-/// Anybody who may put events on a bus can put one that looks like a record and names a colleague as the caller. Only
+/// Anyone who may put events on a bus can forge a record that names a colleague as the caller. Only
 /// AWS can put one with the source `aws.kms`.
 fn forged(source: &str) -> Option<Fault> {
     (source != "aws.kms").then(|| {

@@ -40,7 +40,7 @@ pub(super) fn advice(example: &str) -> String {
 /// The field that names the key store.
 const ID: &str = "CustomKeyStoreId";
 
-/// Reads a direct payload, and refuses it with every fault it has. `taken_for` says where it was found.
+/// Reads a direct payload. A refusal lists every fault. `taken_for` says where the payload was found.
 pub(super) fn read(object: &Object, trigger: Trigger, taken_for: &str, context: &Context<'_>) -> Draft {
     if object.keys().all(|name| known(name) != Some(ID))
         && let Some(fault) = look_alike::fault(object)
@@ -50,7 +50,7 @@ pub(super) fn read(object: &Object, trigger: Trigger, taken_for: &str, context: 
     read_with_advice(object, trigger, taken_for, &advice(context.example))
 }
 
-/// The same, with this advice if it is refused.
+/// Reads a direct payload, with the given advice for a refusal.
 pub(super) fn read_with_advice(object: &Object, trigger: Trigger, taken_for: &str, advice: &str) -> Draft {
     let mut fields = Fields::of(object);
     let key_store = fields.key_store();
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Takes a field that may be given once. A fault, or a second value, gives nothing.
+    /// Takes a field that may occur once. Returns nothing if the value is faulty or occurs twice.
     fn once<T>(&mut self, name: &str, parse: impl Fn(&'a Value) -> Result<T, String>) -> Option<T> {
         let mut values = self.given.iter().filter(|(given, _)| *given == name);
         let (_, value) = values.next()?;
@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What is said of fields that are not known: the first few by name.
+/// The fault for unknown fields. It names the first few.
 fn unknown(names: &[String]) -> Option<String> {
     const KNOWN: &str = "(known are CustomKeyStoreId, DryRun, Reason and RequestedBy)";
     match names {
@@ -154,7 +154,7 @@ fn unknown(names: &[String]) -> Option<String> {
     }
 }
 
-/// The field that this name means: AWS spells it with a capital, many JSON writers without.
+/// Maps a name to its field. AWS starts it with a capital letter; many JSON writers do not.
 fn known(name: &str) -> Option<&'static str> {
     match name {
         "CustomKeyStoreId" | "customKeyStoreId" => Some(ID),

@@ -1,5 +1,5 @@
-//! An event while it is read, and the order in which its faults count: first those of the envelope, then that there
-//! is nothing to do, then those of the key store.
+//! An event while it is read, and the priority of its faults: first faults of the envelope, then an event that
+//! asks for nothing, then faults of the key store.
 
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ impl Draft {
             .without_persons_fields(envelope, "at the top of the event")
     }
 
-    /// The same without the person's fields, for what may be a direct payload.
+    /// Adds these faults except a person's field, for an event that may be a direct payload.
     pub(super) fn of_inner_event(self, event: &Object) -> Self {
         self.but(Rank::Replay, replayed(event))
             .but(Rank::TwoInOne, two_in_one(event))
@@ -99,7 +99,7 @@ impl Draft {
         self.but(Rank::Misplaced, misplaced(object, place))
     }
 
-    /// Adds the fault that somebody else than AWS made the event.
+    /// Adds the fault that AWS did not make the event.
     pub(super) fn forged(self, fault: Option<Fault>) -> Self {
         self.but(Rank::Forged, fault)
     }
@@ -151,7 +151,7 @@ impl Draft {
     }
 }
 
-/// What an event that is refused has wrong beside its envelope.
+/// The fault of a refused event that is not a fault of its envelope.
 fn fault_of(wants: Wants, named: Named) -> Option<Fault> {
     let advice = "Name one key store, at one place";
     match (wants, named) {
@@ -162,7 +162,7 @@ fn fault_of(wants: Wants, named: Named) -> Option<Fault> {
     }
 }
 
-/// The fault that a person's field is where AWS writes.
+/// The fault that a person's field is inside data that AWS writes.
 fn misplaced(object: &Object, place: &str) -> Option<Fault> {
     let is_a_persons = |name: &&String| begins_like(name, "customkeystoreid") || begins_like(name, DRY_RUN);
     let name = object.keys().find(is_a_persons)?;

@@ -1,5 +1,5 @@
-//! Finds out whether whoever wrote an event asked for a dry run, however it is spelt and wherever it is. An event
-//! that is refused is then answered with a dry run to send, never with a payload that disconnects.
+//! Detects that an event asks for a dry run, in any spelling and at any place. The advice for such an event, if it
+//! is refused, shows a dry run to send, and never a payload that disconnects.
 
 use serde_json::Value;
 

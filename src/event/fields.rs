@@ -1,4 +1,4 @@
-//! Reads single fields of what AWS sends, leniently: what is missing is absent. Long texts are cut in the report.
+//! Reads single fields of AWS's events leniently: a missing field is absent. The report cuts long texts.
 
 use serde_json::{Map, Value};
 
@@ -119,7 +119,7 @@ pub(super) fn alarm_message_ids(message: &Object) -> Vec<Value> {
 }
 
 /// The values of a listed dimension, if it is `CustomKeyStoreId`. CloudWatch spells its members with small
-/// letters; what forwards or imitates alarms also uses the capitals of the API. If both are given, both count.
+/// letters; tools that forward or imitate alarms also use the API's capitals. If both are given, both count.
 fn listed_ids(dimension: &Value) -> Vec<Value> {
     let mut names = ["name", "Name"].into_iter().filter_map(|name| dimension.get(name));
     if !names.any(|name| name == "CustomKeyStoreId") {
@@ -132,7 +132,7 @@ fn listed_ids(dimension: &Value) -> Vec<Value> {
     if values.is_empty() { vec![Value::Null] } else { values }
 }
 
-/// Which key store the IDs of an event name.
+/// The key store that the IDs of an event name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Named {
     /// There is no ID.

@@ -1,5 +1,5 @@
-//! Says what an object is that arrived where a direct payload was expected: an event without its envelope, or in a
-//! wrapping that somebody forgot to take off.
+//! Identifies an object that arrived in place of a direct payload: an event without its envelope, or in a
+//! wrapper that somebody forgot to remove.
 
 use super::{draft::Fault, fields::Object};
 

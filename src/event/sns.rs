@@ -88,7 +88,7 @@ pub(super) fn read(event: &Object, message: &Message, context: &Context<'_>) -> 
         .of_envelope(event)
 }
 
-/// Records of SQS, S3, Kinesis and others: the queue or stream is named, so that whoever set it up finds it.
+/// Refuses records of SQS, S3, Kinesis and others. The refusal names the queue or stream, so that its owner can find it.
 fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
     let field = |name: &str| record.get(name).and_then(as_text).unwrap_or_default();
     let (service, arn) = (field("eventSource"), field("eventSourceARN"));
@@ -140,7 +140,7 @@ fn unusable(trigger: Trigger, wrong: &str, context: &Context<'_>) -> Draft {
 }
 
 /// True for a notice or a chat message of this function. If the topic of the notices also triggers the function, a
-/// refusal's notice would start it again, and that refusal's notice again, without end.
+/// refusal's notice would invoke it again. That invocation would publish another notice, without end.
 fn is_own(message: &Object) -> bool {
     let is = |name: &str, value: &str| message.get(name).and_then(Value::as_str) == Some(value);
     let trigger = message.get("trigger").and_then(|trigger| trigger.get("type"));

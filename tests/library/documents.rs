@@ -1,4 +1,4 @@
-//! What the documents tell a reader to copy is what the function takes, and what they link is there.
+//! The function accepts every example in the documents, and every link has a target.
 
 use std::{
     fs,
@@ -160,7 +160,7 @@ fn rule_for_a_central_account_works() {
     ));
 }
 
-/// A policy that denies, to all but the named roles, and leaves the switch itself and KMS's disconnect alone.
+/// The policy denies tampering to all but the named roles. It allows the switch itself and KMS's disconnect.
 #[test]
 fn service_control_policy_denies_tampering_not_the_switch() {
     let blocks = blocks_of(RUNBOOK);
@@ -184,14 +184,14 @@ fn service_control_policy_denies_tampering_not_the_switch() {
                 .map(|word| word.as_str().unwrap())
         };
         for action in listed("Action") {
-            // The trail is not the stack's: its ARN is the reader's to add.
+            // The trail is not part of the stack, so the reader must add its ARN.
             let service = action.split(':').next().unwrap();
             let covers = |resource: &str| resource == "*" || resource.starts_with(&format!("arn:aws:{service}:"));
             assert!(service == "cloudtrail" || listed("Resource").any(covers), "{action}");
             actions.push(action);
         }
     }
-    // Each of these alone takes the switch or its telling out, or undoes it.
+    // Each of these alone disables the switch or its notices, or undoes a disconnect.
     for denied in [
         "lambda:DeleteFunction*",
         "lambda:PutFunction*",
@@ -256,7 +256,7 @@ fn every_linked_file_and_heading_is_there() {
     assert!(links_seen > 80, "{links_seen} links");
 }
 
-/// Whoever opens a page learns at once whether it is for them.
+/// Each page says in its first line for whom it is.
 #[test]
 fn every_page_begins_with_for_whom_it_is() {
     for (path, document) in documents() {
@@ -318,7 +318,7 @@ fn anchor_of(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// A row a promise, and each row names a test, or a helper of the tests, that stands in the file it links.
+/// Each row is one promise, and names a test or a test helper in the file that it links.
 #[test]
 fn every_promise_names_what_holds_it() {
     let mut rows = 0;

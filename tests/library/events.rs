@@ -462,8 +462,8 @@ fn every_file_is_what_its_row_says() {
     }
 }
 
-/// An ID that is changed wherever it stands changes the target, or the event is refused: no place but
-/// the documented one is looked at, and no two that differ pass.
+/// Changing any one ID changes the target, or the event is refused. No place but
+/// the documented one is read, and two different IDs never pass.
 #[test]
 fn changing_any_one_id_changes_the_target_or_refuses() {
     let mut changed = 0;
@@ -696,7 +696,7 @@ fn place_is_not_compared_if_the_function_has_none() {
     assert!(matches!(event.request, Request::Disconnect { .. }));
 }
 
-/// The key store's refusals come after `IGNORED`, and those of the envelope before it.
+/// `IGNORED` takes precedence over faults of the key store, but not over faults of the envelope.
 #[test]
 fn alarm_that_is_ok_is_ignored_unless_its_envelope_is_faulty() {
     let mut event: Value = serde_json::from_str(&files()["alarm-eventbridge-two-key-stores"]).unwrap();
@@ -720,7 +720,7 @@ fn alarm_that_is_ok_is_ignored_unless_its_envelope_is_faulty() {
     }
 }
 
-/// A constant Input would disconnect one store whichever is in trouble.
+/// A constant Input would disconnect the same store for every contributor.
 #[test]
 fn constant_input_is_advised_only_without_a_place_for_an_id() {
     for (stem, is_advised) in [
@@ -781,7 +781,7 @@ fn event_over_a_mebibyte_is_refused_unread() {
     );
 }
 
-/// Whoever asked for a dry run is never shown a payload that disconnects.
+/// The refusal of a dry run never shows a payload that disconnects.
 #[test]
 fn refusal_of_a_dry_run_advises_a_dry_run() {
     let payloads = [

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 const ID: &str = "cks-1234567890abcdef0";
 
-/// An alarm's origin on the night in question.
+/// The origin of a run that an alarm triggered.
 fn origin() -> Origin {
     Origin {
         trigger: Trigger {
@@ -299,7 +299,7 @@ fn ignored_is_only_logged() {
     );
 }
 
-/// Whoever reads the subject alone knows the situation: no two share one.
+/// The subject alone identifies the situation: no two situations share one.
 #[test]
 fn subjects_of_different_situations_differ() {
     let names = [

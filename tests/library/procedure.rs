@@ -1,4 +1,4 @@
-//! The procedure's walks through the states, against sequences of modelled answers.
+//! Runs the procedure against sequences of modelled answers.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -217,7 +217,7 @@ async fn rejected_repeat_is_not_called_a_failed_read() {
     assert!(!message.contains("could not be read"), "{message}");
 }
 
-/// Who may not disconnect it, and finds it disconnected, does not say that it is not.
+/// A run without the permission may find the store disconnected. Its report must not contradict that.
 #[tokio::test(start_paused = true)]
 async fn denied_disconnect_of_a_disconnected_store_does_not_contradict_itself() {
     let (ended, _) = walk(&[kms_error("AccessDeniedException"), state("DISCONNECTED")]).await;
@@ -371,7 +371,7 @@ async fn dry_run_that_cannot_read_the_store_fails() {
     }
 }
 
-/// A throttled request was not carried out, so a store that is disconnected then was so before.
+/// A throttled request was not carried out, so the store was already disconnected before this run.
 #[tokio::test(start_paused = true)]
 async fn rejected_after_throttling_is_already_disconnected() {
     let script = Scripted::new(|operation, before| match (operation, before) {
@@ -434,7 +434,7 @@ async fn unanswered_disconnect_is_found_by_the_third_request() {
     }
 }
 
-/// Then a definite error comes. It does not say what became of the request before it, so the state is read.
+/// A definite error follows a lost answer. It says nothing about the first request, so the state is read.
 #[tokio::test(start_paused = true)]
 async fn rejection_after_a_lost_answer_is_read_first() {
     for (read, expected) in [("DISCONNECTING", None), ("CONNECTED", Some("AccessDenied"))] {
@@ -466,7 +466,7 @@ async fn the_last_read_comes_just_before_the_end() {
     let begun = tokio::time::Instant::now();
     assert!(scripted(&script).await.is_err());
     let last = *script.times("DescribeCustomKeyStores").last().unwrap() - begun;
-    // 900 s less 0.5 s to return, 15 s for the notice and 3 s for the read (src/budget.rs, src/retry.rs).
+    // 900 s less 0.5 s to return, 15 s for the notice and 3 s for the read (src/budget.rs).
     let expected = Duration::from_millis(881_500);
     assert!(
         last >= expected && last < expected + Duration::from_millis(10),
@@ -492,7 +492,7 @@ async fn denied_disconnect_is_reported_with_the_state_read_once() {
     );
 }
 
-/// A throttled read is no reason to wake somebody twice.
+/// One or two throttled reads do not cause an early notice.
 #[tokio::test(start_paused = true)]
 async fn unanswered_first_look_is_repeated_before_the_early_notice() {
     for (unanswered, notices) in [(1, 1), (2, 1), (9, 2)] {
@@ -510,7 +510,7 @@ async fn unanswered_first_look_is_repeated_before_the_early_notice() {
     }
 }
 
-/// The time for the first look is a part of what is left, so that a short run still tells.
+/// The first look gets only a part of the remaining time, so that a short run can still report.
 #[tokio::test(start_paused = true)]
 async fn contradicting_first_read_is_reported_at_once() {
     let script = Scripted::new(|operation, before| match operation {
@@ -609,7 +609,7 @@ async fn notice_attributes_leave_out_an_absent_key_store() {
     );
 }
 
-/// The last try comes just before the end, and a publish without a message ID is no publish.
+/// The last try comes just before the end. An answer without a message ID does not confirm a publish.
 #[tokio::test(start_paused = true)]
 async fn unconfirmed_publish_is_retried_for_thirty_seconds() {
     let script = Scripted::new(|operation, _| match operation {
@@ -630,7 +630,7 @@ async fn unconfirmed_publish_is_retried_for_thirty_seconds() {
     );
 }
 
-/// Any state that this version does not know, and none at all, is not the wanted one.
+/// An unknown state, or no state at all, is never success.
 #[tokio::test(start_paused = true)]
 async fn unknown_state_is_reported_verbatim() {
     let script = Scripted::new(|operation, before| match (operation, before) {

@@ -23,7 +23,7 @@ const ID: &str = "cks-1234567890abcdef0";
 const OTHER: &str = "cks-9876543210fedcba9";
 const SNS_LIMIT: usize = 262_144;
 
-/// Any JSON, with the names and values that mean something more often than chance would have it.
+/// Any JSON. Names and values with a meaning occur more often than by chance.
 fn any_json() -> impl Strategy<Value = Value> {
     let names = select(vec![
         "CustomKeyStoreId",
@@ -90,7 +90,7 @@ fn read(text: &str) -> Event {
     event::read(&text.into(), &AccountRegion::default())
 }
 
-/// A file of `events/` in which one value, anywhere, is another.
+/// A file of `events/` with one value, at any place, replaced by another.
 fn any_mutated_event() -> impl Strategy<Value = Value> {
     (select(samples()), any::<prop::sample::Index>(), any_json()).prop_map(|(mut event, at, value)| {
         let places = pointers(&event);
@@ -168,7 +168,7 @@ fn pointers(value: &Value) -> Vec<String> {
     all
 }
 
-/// The values at every place where the contract lets a key store's ID stand, found without the parser.
+/// The values at every documented place for a key store's ID, found without the parser.
 fn documented_places(event: &Value) -> Vec<Value> {
     let mut found = Vec::new();
     let mut take = |value: Option<&Value>| found.extend(value.cloned());
@@ -374,7 +374,7 @@ proptest! {
         let again = Report { started_at: "2026-11-24T03:00:59Z".into(), elapsed_ms: report.elapsed_ms + 1, ..report.clone() };
         prop_assert_eq!(&id, &notice::deduplication_id(&again));
         let other = Report { message: format!("{}.", report.message), ..report.clone() };
-        // Without a request ID, as at Init, one fault is told from another by what is said of it.
+        // Without a request ID, as at Init, only the message distinguishes one fault from another.
         prop_assert_eq!(id == notice::deduplication_id(&other), report.request_id.is_some());
     }
 }
@@ -402,7 +402,7 @@ fn every_merged_pair_about_two_stores_is_refused() {
     assert!(judged > 500, "{judged} pairs name two stores");
 }
 
-/// Wherever in an envelope a person may try it: nothing is disconnected, and the report says that it was a trial.
+/// `DryRun` at any place in an envelope never disconnects anything, and the report says that it was a dry run.
 #[test]
 fn dry_run_added_anywhere_in_an_envelope_never_acts() {
     let holders = ["", "/detail", "/alarmData", "/Records/0", "/Records/0/Sns"];

@@ -1,4 +1,4 @@
-//! The JSON Schemas: current, and true of what is accepted and of what is reported.
+//! The JSON Schemas are current, and match the accepted events and the reports.
 //! `UPDATE_SCHEMAS=1 cargo test --test library schema::` writes them anew after a change of the types.
 
 use std::{env, fs, path::Path};
@@ -37,7 +37,7 @@ fn the_committed_schemas_are_those_of_the_types() {
     is_current("outcome.schema.json", &schema::outcome());
 }
 
-/// The schema and the parser were written apart; over all files they agree.
+/// The schema and the parser are separate code, and agree on all files.
 #[test]
 fn direct_payloads_are_accepted_exactly_if_they_validate() {
     let schema = jsonschema::validator_for(&schema::direct_payload()).unwrap();

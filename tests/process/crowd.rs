@@ -30,8 +30,11 @@ impl Crowd {
             (runtime_api, function)
         };
         let members: Vec<_> = (0..size).map(member).collect();
-        for (runtime_api, _) in &members {
+        for (runtime_api, function) in &members {
             runtime_api.asked_for_next(Duration::from_secs(60)).expect("Init ends");
+            while function.metrics().is_empty() {
+                std::thread::sleep(Duration::from_millis(5)); // its self-check
+            }
         }
         emulator.forget();
         Self { emulator, members }

@@ -44,7 +44,7 @@ fn alarms(text: &str) -> Vec<Value> {
     vec![rule, action, sns, connect]
 }
 
-/// Everything that a stranger may write, in each place where it can stand. All of it is understood.
+/// Events with this text at each place where a stranger can write. The function can read all of them.
 fn events(text: &str) -> Vec<Value> {
     let mut all = alarms(text);
     if text.chars().count() <= 256 {
@@ -80,7 +80,7 @@ fn hostile_texts_leave_one_line_an_invocation() {
         for message in stage.emulator.published() {
             assert!((1..100).contains(&message.subject.len()), "{}", message.subject);
         }
-        // What is hidden in a line or a notice fails when the stage ends.
+        // The check at the stage's end fails on hidden characters in a line or a notice.
     }
 }
 

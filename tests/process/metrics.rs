@@ -44,7 +44,7 @@ fn last(stage: &Stage) -> Value {
     schema().validate(&line).unwrap();
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(directive["Namespace"], "KeyStoreDisconnect");
-    // What is referred to stands at the root: dimensions as texts, metrics as numbers.
+    // Every referenced member is at the root: dimensions as texts, metrics as numbers.
     for name in directive["Dimensions"]
         .as_array()
         .unwrap()

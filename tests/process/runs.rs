@@ -602,7 +602,7 @@ fn a_lost_answer_is_verified_and_not_failed() {
     assert_eq!(report["connectionState"], "DISCONNECTED");
 }
 
-/// The configuration's fault is told to Lambda, and to the topic where that is known.
+/// A configuration fault is reported to Lambda, and to the topic if that is known.
 #[test]
 fn faulty_configuration_fails_init_and_is_reported() {
     for (settings, notices) in [
@@ -803,7 +803,7 @@ fn refusing() -> (socket2::Socket, String) {
     (socket, format!("http://127.0.0.1:{port}"))
 }
 
-/// What never left the function is not a request that may have been carried out.
+/// A request that was never sent is not reported as possibly carried out.
 #[test]
 fn requests_that_were_never_sent_are_reported_as_such() {
     let (_socket, refused) = refusing();
@@ -899,7 +899,7 @@ fn unparseable_client_context_is_reported() {
     }
 }
 
-/// The end of the Runtime API, as when a local run is stopped, tells nothing of the switch.
+/// The Runtime API ends when a local run is stopped. That says nothing about the switch.
 #[test]
 fn lost_runtime_api_is_not_published() {
     let emulator = Emulator::start().unwrap();

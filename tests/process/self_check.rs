@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{ID, Stage, TOPIC, event};
-use disconnect_custom_key_store::budget::INIT_CHECK_LIMIT;
+use disconnect_custom_key_store::budget::{INIT_CHECK_LIMIT, INIT_CHECK_WAIT};
 use emulator::{
     Emulator,
     fault::{Fault, Times},
+    kms::KeyStore,
 };
 use serde_json::json;
 
@@ -25,7 +26,7 @@ fn started(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> (Stage
     (stage, lines)
 }
 
-/// The one finding is said at Init and in a dry run, with these words, and the run that follows works.
+/// Init and a dry run report the one finding with these words, and the next run works.
 #[track_caller]
 fn is_found(settings: &[(&str, &str)], words: [&str; 2], prepare: impl FnOnce(&Emulator)) {
     let (stage, warned) = started(settings, prepare);
@@ -70,6 +71,7 @@ fn init_calls_once_and_a_dry_run_until_answered() {
         emulator.fault("GetTopicAttributes", Fault::THROTTLED, Times::Next(3));
     });
     stage.runtime_api.asked_for_next(Duration::from_secs(60)).unwrap();
+    stage.checked();
     let warned = stage.function.told();
     let mut calls = stage.emulator.operations();
     calls.sort();
@@ -154,6 +156,7 @@ fn missing_permission_to_describe_is_found_at_init() {
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
 }
 
+/// Init waits a quarter of a second for the check, whatever it calls, and takes the first event then.
 #[test]
 fn self_check_does_not_delay_init_past_its_limit() {
     for operations in [
@@ -170,11 +173,63 @@ fn self_check_does_not_delay_init_past_its_limit() {
                     emulator.fault(operation, fault.clone(), Times::Always);
                 }
             });
-            let patience = INIT_CHECK_LIMIT + Duration::from_secs(1);
+            let patience = INIT_CHECK_WAIT + Duration::from_secs(1);
             let asked = stage.runtime_api.asked_for_next(patience);
             let took = asked.expect("Init ends in its time") - begun;
             assert!(took < patience, "{operations:?} {fault:?}: {took:?}");
+            // Without an event, the check ends by itself.
+            stage.checked();
             assert!(!stage.function.told().is_empty(), "and it is a finding");
         }
     }
+}
+
+/// The check hangs when the switch is pulled: it holds nothing up, and what it would say hours later is dropped.
+#[test]
+fn hanging_self_check_holds_up_no_event_and_is_dropped_with_the_response() {
+    let stage = Stage::with(&[], |emulator| {
+        emulator.fault("GetTopicAttributes", Fault::Hang, Times::Always);
+    });
+    let begun = Instant::now();
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let took = begun.elapsed();
+    assert!(took < INIT_CHECK_LIMIT, "{took:?}");
+    // Lambda freezes the process now, longer than the check would have waited.
+    let signal = |name: &str| {
+        let done = std::process::Command::new("kill")
+            .args([name, &stage.function.id().to_string()])
+            .status();
+        assert!(done.unwrap().success());
+    };
+    signal("-STOP");
+    std::thread::sleep(INIT_CHECK_LIMIT);
+    signal("-CONT");
+    stage.report(&event());
+    let lines = stage.function.told();
+    assert_eq!(lines.len(), 2, "two summaries and no finding: {lines:?}");
+    assert!(
+        stage
+            .function
+            .metrics()
+            .iter()
+            .all(|line| line.get("SelfCheckFindings").is_none())
+    );
+}
+
+/// The check ends beside a run that takes its time, and is counted.
+#[test]
+fn self_check_that_ends_beside_the_first_event_is_counted() {
+    let allowed = format!("{ID},cks-none");
+    let stage = Stage::with(&[("ALLOWED_KEY_STORE_IDS", &allowed)], |emulator| {
+        emulator.add_key_store(KeyStore::external(ID, "archive-xks").taking(Duration::from_secs(2)));
+        emulator.fault(
+            "GetTopicAttributes",
+            Fault::Delay(Duration::from_millis(800)),
+            Times::Next(1),
+        );
+    });
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let counted = stage.function.metrics();
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    assert_eq!(counted[0]["SelfCheckFindings"], 1);
 }

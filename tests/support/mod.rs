@@ -5,7 +5,7 @@
 
 use std::{process::Command, time::Duration};
 
-use disconnect_custom_key_store::schema;
+use disconnect_custom_key_store::{budget::INIT_CHECK_LIMIT, schema};
 use emulator::{
     Emulator,
     function::Function,
@@ -52,11 +52,22 @@ impl Stage {
         }
     }
 
+    /// Waits for the end of Init's self-check, which may go on beside the first event. Its line of metrics is the last
+    /// that it does.
+    pub fn checked(&self) {
+        let until = std::time::Instant::now() + INIT_CHECK_LIMIT + Duration::from_secs(5);
+        while self.function.metrics().is_empty() {
+            assert!(std::time::Instant::now() < until, "the self-check ends");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits for the end of Init, so that the calls from here on are the invocation's alone.
     pub fn started(&self) {
         self.runtime_api
             .asked_for_next(Duration::from_secs(60))
             .expect("Init ends");
+        self.checked();
         self.emulator.forget();
     }
 
@@ -105,7 +116,7 @@ impl Stage {
             .count()
     }
 
-    /// What was logged and published so far is fit to leave the function.
+    /// Checks that all logs and notices so far may leave the function.
     #[track_caller]
     pub fn is_fit(&self) {
         are_fit(&self.emulator, &self.function);
@@ -116,8 +127,8 @@ impl Stage {
     }
 }
 
-/// No line and no notice holds what must never leave the function, each notice is what the published schema
-/// says, and nothing hidden is in either.
+/// Checks that no line and no notice has a secret or a hidden character, and that each notice matches
+/// the published schema.
 #[track_caller]
 pub fn are_fit(emulator: &Emulator, function: &Function) {
     let schema = jsonschema::validator_for(&schema::outcome()).unwrap();
@@ -146,7 +157,7 @@ pub fn are_fit(emulator: &Emulator, function: &Function) {
     }
 }
 
-/// What the contract says of the words of a report: short, without a command in the message, nothing twice, and commands
+/// Checks a report's texts against the contract: short, no command in the message, no repetition, and commands
 /// that hold nothing for a shell to interpret.
 #[track_caller]
 fn is_readable(report: &Value) {
@@ -167,7 +178,7 @@ fn is_readable(report: &Value) {
     }
 }
 
-/// Controls, and what a viewer obeys and a reader does not see.
+/// True for control characters, and for invisible characters that change the display.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202d}\u{202e}\u{2066}\u{feff}".contains(c)

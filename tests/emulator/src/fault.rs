@@ -31,9 +31,9 @@ pub enum Fault {
     Broken,
     /// The request is carried out, and the answer comes a byte a second.
     Drip,
-    /// The request is carried out, and this stands where the answer's body should be.
+    /// The request is carried out, and this text replaces the answer's body.
     Mangled(&'static str),
-    /// `DescribeCustomKeyStores` tells this state, whatever the true one is.
+    /// `DescribeCustomKeyStores` reports this state, regardless of the true one.
     State(&'static str),
 }
 

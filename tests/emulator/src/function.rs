@@ -93,7 +93,7 @@ impl Function {
         let _ = File::options().write(true).truncate(true).open(&self.log);
     }
 
-    /// The summary lines so far, which are those that tell an outcome.
+    /// The summary lines so far, which are the lines with an outcome.
     pub fn summaries(&self) -> Vec<Value> {
         self.lines()
             .iter()

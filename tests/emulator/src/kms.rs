@@ -12,7 +12,7 @@ use crate::Refused;
 /// Marks what must never leave the function: no log line and no notice may hold it.
 pub const SECRET: &str = "SECRET-b7e1";
 
-/// Where a key store stands.
+/// The connection state of a key store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// `CONNECTED`
@@ -47,7 +47,7 @@ pub struct KeyStore {
     pub id: String,
     /// Its friendly name.
     pub name: String,
-    /// Whether it is an external key store; if not, it is a CloudHSM one.
+    /// True for an external key store, false for a CloudHSM key store.
     pub external: bool,
     /// How long a connect or a disconnect of it takes.
     pub transition: Duration,

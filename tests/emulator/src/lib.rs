@@ -413,7 +413,7 @@ fn error(service: &Service<'_>, refused: &Refused) -> Answer {
     }
 }
 
-/// AWS refuses what was signed longer ago than this, or is from the future by it.
+/// AWS refuses requests that were signed longer ago than this, or this far in the future.
 const SKEW: Duration = Duration::from_secs(300);
 
 /// Seconds since 1970 of a time such as `20261124T120000Z`.

@@ -56,7 +56,7 @@ impl Delivery {
     }
 }
 
-/// A report as it came. What it says is made out by who waits for it, so that no more of the function's time goes by for a
+/// A raw report. The test that waits for it parses it, so that the function's time is not spent on a
 /// long one.
 #[derive(Debug)]
 struct Posted {

@@ -82,7 +82,7 @@ pub struct Server {
     _guard: Option<Socket>,
 }
 
-/// How a server is told what to do, from outside and by its own handler.
+/// Controls a server, from outside and from its own handler.
 type Control = Arc<watch::Sender<Orders>>;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,7 +141,7 @@ impl Drop for Server {
 }
 
 /// Listens on this port, or on a free one if it is 0, and then also binds a second socket to it, which never listens.
-/// Both allow others of this user to share the port, so that they can be two; a socket that asks for any free port does
+/// Both let sockets of the same user share the port, so both can bind it. A socket that asks for any free port does
 /// not allow it, and is not given this one.
 fn listen(port: u16) -> io::Result<(StdListener, Option<Socket>)> {
     if port != 0 {

@@ -1,4 +1,4 @@
-//! Any bytes as an event: it is read without a panic, and whatever comes of it has its bounds.
+//! Reads any bytes as an event, without a panic, and checks that every result is within its bounds.
 //!
 //! `cargo +nightly fuzz run --fuzz-dir tests/fuzz event tests/fuzz/corpus/event events`
 
