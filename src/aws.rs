@@ -1,4 +1,4 @@
-//! AWS: the SDK's configuration. The submodules make a call, classify its failure, retry it, and make the two KMS calls.
+//! AWS: the SDK's configuration. The submodules make a call, classify its failure, retry it, and call KMS.
 
 mod call;
 mod error;

@@ -1,7 +1,7 @@
 //! The procedure: request the disconnect first, then read the state until KMS reports `DISCONNECTED`.
 //!
 //! Nothing is read before the act. KMS rejects `DisconnectCustomKeyStore` only in `DISCONNECTING`
-//! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the act is never
+//! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the request is never
 //! success either. Only a state that was read back is success.
 
 use aws_sdk_kms::Client;

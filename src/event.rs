@@ -1,6 +1,6 @@
 //! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
 //!
-//! The function reads AWS's fields leniently: a few fields count, and all others may be anything. It reads a person's fields
+//! The function reads AWS's fields leniently: few fields count, and others may be anything. It reads a person's fields
 //! strictly. If an event has both, the strict rule wins: a person who adds `DryRun` to an alarm to try it out must
 //! not disconnect anything. An event names a key store only if exactly one ID is at the documented places. The
 //! [guard](crate::guard) decides whether that key store may be disconnected.

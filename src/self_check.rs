@@ -1,5 +1,5 @@
 //! The self-check: do the allowed key stores exist, and is the topic usable? Each finding is a sentence
-//! with its advice; none is fatal. It cannot say whether the role may publish: only doing it does.
+//! with advice; none is fatal. It cannot check the permission to publish: only a real call can.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ pub(crate) struct Checked {
 }
 
 /// Checks, in parallel and until `until` at the latest, that the allowed key stores exist and that
-/// the topics exist, have subscribers and do not depend on one of them.
+/// the topics exist, have subscribers and do not depend on one of these key stores.
 ///
 /// In Init these calls also open the TLS connections that the first invocation needs.
 pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Checked {

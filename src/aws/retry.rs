@@ -64,7 +64,7 @@ impl Tries {
     /// Waits for the moment of the next try.
     ///
     /// # Errors
-    /// The same error, if there is no time for another try.
+    /// The same error, if no other try follows.
     pub(crate) async fn after(&mut self, error: CallError) -> Result<(), CallError> {
         if !error.may_pass() || self.begun >= self.last {
             return Err(error);

@@ -88,7 +88,7 @@ pub(super) fn read(event: &Object, message: &Message, context: &Context<'_>) -> 
         .of_envelope(event)
 }
 
-/// Refuses records of SQS, S3, Kinesis and others. The refusal names the queue or stream, so that its owner can find it.
+/// Refuses records of SQS, S3, Kinesis and others. The refusal names the queue or stream, so that its owner finds it.
 fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
     let field = |name: &str| record.get(name).and_then(as_text).unwrap_or_default();
     let (service, arn) = (field("eventSource"), field("eventSourceARN"));

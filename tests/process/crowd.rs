@@ -104,7 +104,7 @@ fn duplicates_at_once_are_one_disconnect() {
         assert_eq!(
             crowd.emulator.published().len(),
             size,
-            "each run tells its outcome once"
+            "each run reports its outcome once"
         );
     }
 }

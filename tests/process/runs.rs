@@ -504,7 +504,7 @@ fn silent_kms_still_ends_in_a_notice() {
     let begun = Instant::now();
     let timeout = Duration::from_secs(3);
     let Reported::Error(error) = stage.invoke_within(&event(), timeout) else {
-        panic!("a KMS that never answers is no success");
+        panic!("a KMS that never answers is not success");
     };
     assert!(begun.elapsed() < timeout, "{:?}", begun.elapsed());
     assert_eq!(error_of(&error).0, "KmsUnavailable");
