@@ -12,7 +12,7 @@ matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
 matplotlib.rcParams["svg.hashsalt"] = "start"  # the same figures give the same file
 
 result, target = sys.argv[1:]
-peers = sorted(json.load(open(result)), key=lambda peer: -peer["cold"]["median"])
+peers = sorted(json.load(open(result))["peers"], key=lambda peer: -peer["cold"]["median"])
 names = [peer["name"] for peer in peers]
 medians = [peer["cold"]["median"] for peer in peers]
 spread = [
