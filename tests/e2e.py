@@ -230,16 +230,15 @@ def everything(cloud, alarm_topic):
     }
 
 
-def sam_deploy(cloud, template, stack_name, parameters):
+def sam_deploy(cloud, template, stack_name, parameters, capabilities=("CAPABILITY_IAM",)):
     overrides = [f'{name}="{value}"' for name, value in parameters.items()]
-    files = ["--template-file", str(template), "--config-file", str(ROOT / "samconfig.toml")]
-    how = ["--stack-name", stack_name, "--no-confirm-changeset", "--no-progressbar"]
-    command = ["sam", "deploy", *files, *how, "--parameter-overrides", *overrides]
+    how = ["--stack-name", stack_name, "--no-confirm-changeset", "--no-progressbar", "--resolve-s3", "--capabilities", *capabilities]
+    command = ["sam", "deploy", "--template-file", str(template), *how, "--parameter-overrides", *overrides]
     return subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, timeout=300)
 
 
-def deploy(cloud, template, stack_name, parameters):
-    done = sam_deploy(cloud, template, stack_name, parameters)
+def deploy(cloud, template, stack_name, parameters, capabilities=("CAPABILITY_IAM",)):
+    done = sam_deploy(cloud, template, stack_name, parameters, capabilities)
     check(f"sam deploy of {stack_name}", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
     stack = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -551,6 +550,9 @@ def rejected(cloud, template):
         ({**listed, "AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
         ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),
         ({**listed, **drill}, "DrillKeyStoreId must be among"),
+        ({**listed, "VpcSubnetIds": "subnet-1"}, "VpcSubnetIds needs VpcSecurityGroupIds"),
+        ({**listed, "VpcSecurityGroupIds": "sg-1"}, "VpcSecurityGroupIds needs VpcSubnetIds"),
+        ({**listed, "PermissionsBoundaryArn": "boundary"}, "PermissionsBoundaryArn"),
     ]:
         done = sam_deploy(cloud, template, f"{STACK}-rejected", parameters)
         said = done.stdout + done.stderr
@@ -604,6 +606,40 @@ def any_key_store(cloud, template):
     check("no schedule: two queues in the dashboard", len([row for row in rows if row[0] == "AWS/SQS"]) == 2, rows)
 
 
+def company(cloud, template):
+    """What an organization may demand of each stack arrives at the resources."""
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    ec2 = cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="switch", Description="switch")["GroupId"]
+    parameters = {
+        "AllowedKeyStoreIds": PAYMENTS,
+        "NoticeEmail": "ops@example.com",
+        "AlarmActionArn": f"arn:aws:ssm:{REGION}:{ACCOUNT}:opsitem:1#CATEGORY=Security",
+        "ScheduleExpression": "cron(0 20 1 1 ? 2099)",
+        "ScheduleKeyStoreId": PAYMENTS,
+        "BreakGlassPolicyName": "break-glass",
+        "PermissionsBoundaryArn": boundary,
+        "VpcSubnetIds": subnet,
+        "VpcSecurityGroupIds": group,
+        "UseFipsEndpoint": "true",
+    }
+    name = f"{STACK}-company"
+    outputs = deploy(cloud, template, name, parameters, ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"])
+    check("company: the break-glass policy has its name", outputs["BreakGlassPolicyArn"].endswith(":policy/break-glass"), outputs)
+    function = cloud.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
+    found = (function["VpcConfig"]["SubnetIds"], function["VpcConfig"]["SecurityGroupIds"])
+    check("company: the function is in the VPC", found == ([subnet], [group]), function)
+    check("company: FIPS endpoints", function["Environment"]["Variables"]["AWS_USE_FIPS_ENDPOINT"] == "true", function)
+    iam, wanted = cloud.client("iam"), {"Role": False, "ScheduleRole": False}
+    for entry in cloud.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]:
+        if entry["LogicalResourceId"] in wanted:
+            role = iam.get_role(RoleName=entry["PhysicalResourceId"])["Role"]
+            wanted[entry["LogicalResourceId"]] = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") == boundary
+    check("company: both roles have the boundary", all(wanted.values()), wanted)
+
+
 def main():
     emulator, ministack = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
@@ -627,6 +663,7 @@ def main():
             given_up(cloud, outputs, alarm_topic)
             rejected(cloud, template)
             any_key_store(cloud, template)
+            company(cloud, template)
         finally:
             cloud.stop()
             if os.environ.get("KEEP_LOGS"):
