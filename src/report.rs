@@ -31,7 +31,7 @@ pub(crate) use log::{metrics as log_metrics, summary as log_summary};
 pub(crate) use metrics::Metrics;
 pub use refusals::Refusals;
 
-/// The version and commit that this binary was built from, such as `0.1.0+abc1234`.
+/// The version and commit that this binary was built from, such as `0.2.0+abc1234`.
 pub const VERSION: &str = env!("VERSION");
 
 /// How long each text of a report may be, in characters. A text that is longer is cut here and nowhere else; what is
