@@ -1,6 +1,6 @@
 # The verbs of the project. Those from `all` to `bench` are steps of .ci/run; the others need tools of their own.
 
-.PHONY: all check test demo e2e soak bench fuzz mutants coverage
+.PHONY: all check test demo dist e2e soak bench fuzz mutants coverage
 
 all:
 	bash .ci/run
@@ -14,8 +14,12 @@ test:
 demo:
 	cargo run --locked --example demo
 
+# The archive that deploys without Rust.
+dist:
+	bash .ci/run build dist
+
 e2e:
-	bash .ci/run build e2e
+	bash .ci/run build dist e2e
 
 # 20,000 invocations of the release binary, and what it weighs.
 soak:

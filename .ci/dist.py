@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # e_machine in the ELF header, and Lambda's name for it.
 MACHINES = {62: "x86_64", 183: "arm64"}
 DOCUMENTS = ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"]
-FOLDERS = ["docs", "events", "examples/chat"]
+FOLDERS = ["docs", "events", "examples/chat", "examples/terraform"]
 
 
 def machine(function):

@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -196,21 +197,6 @@ class Inbox:
         return seen
 
 
-def without_saved_queries():
-    """The built template as ministack takes it: 1.5.33 knows all of its resource types but saved queries, which
-    cfn-lint and `sam validate` judge alone."""
-    built = ROOT / ".aws-sam/build/template.yaml"
-    template = yaml_parse(built.read_text())
-    resources = template["Resources"]
-    queries = [name for name, resource in resources.items() if resource["Type"] == "AWS::Logs::QueryDefinition"]
-    check("three saved queries are left out", len(queries) == 3, queries)
-    for name in queries:
-        del resources[name]
-    local = built.with_name("template-local.yaml")
-    local.write_text(yaml_dump(template))
-    return local
-
-
 def everything(cloud, alarm_topic):
     """The parameters that turn everything on."""
     return {
@@ -375,6 +361,16 @@ def runbook(cloud, outputs, inbox):
     left = cloud.client("sqs").get_queue_attributes(QueueUrl=outputs["FailedEventsQueueUrl"], AttributeNames=wanted)
     check("runbook, After: and is no longer in the queue", set(left["Attributes"].values()) == {"0"}, left["Attributes"])
     inbox.take()
+
+
+def hangs_on_the_store(cloud):
+    """The commands that find what a key encrypts, as they stand in the drill's page."""
+    commands = blocks("docs/drill.md")["What hangs on the store"]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(["set -eu", LOCAL_SQS, *commands])], env=cloud.environment, capture_output=True, text=True, timeout=120
+    )
+    check("what hangs on the store: exit status", done.returncode == 0, done.stdout + done.stderr)
+    check("what hangs on the store: topics are listed", f":{STACK}-Topic" in done.stdout, done.stdout)
 
 
 def operator(cloud):
@@ -606,6 +602,41 @@ def any_key_store(cloud, template):
     check("no schedule: two queues in the dashboard", len([row for row in rows if row[0] == "AWS/SQS"]) == 2, rows)
 
 
+def local_template(built):
+    """A template as ministack takes it: 1.5.33 knows all of its resource types but saved queries, which cfn-lint and
+    `sam validate` judge alone."""
+    template = yaml_parse(built.read_text())
+    resources = template["Resources"]
+    queries = [name for name, resource in resources.items() if resource["Type"] == "AWS::Logs::QueryDefinition"]
+    check("three saved queries are left out", len(queries) == 3, queries)
+    for name in queries:
+        del resources[name]
+    local = built.with_name("template-local.yaml")
+    local.write_text(yaml_dump(template))
+    return local
+
+
+def archive(cloud):
+    """The release archive deploys with no Rust at hand, and over a stack that was deployed from source."""
+    (packed,) = (ROOT / "dist").glob("*-x86_64.zip")
+    folder = cloud.folder / "unpacked"
+    shutil.unpack_archive(packed, folder)
+    (folder,) = folder.iterdir()
+    done = subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+    check("archive: the checksums are right", done.returncode == 0, done.stdout + done.stderr)
+    template = local_template(folder / "template.yaml")
+    rust = [place for place in cloud.environment["PATH"].split(":") if (pathlib.Path(place) / "cargo").exists()]
+    without = ":".join(place for place in cloud.environment["PATH"].split(":") if place not in rust)
+    before, cloud.environment["PATH"] = cloud.environment["PATH"], without
+    check("archive: there is no cargo", shutil.which("cargo", path=without) is None, without)
+    parameters = {"AllowedKeyStoreIds": ARCHIVE, "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com"}
+    for name, wanted in [(f"{STACK}-archive", parameters), (f"{STACK}-any", {**parameters, "AllowedKeyStoreIds": "*"})]:
+        outputs = deploy(cloud, template, name, wanted)
+        report, _ = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))
+        check(f"archive: {name} runs", (report["outcome"], report["drill"]["permission"]) == ("DRY_RUN", "ALLOWED"), report)
+    cloud.environment["PATH"] = before
+
+
 def company(cloud, template):
     """What an organization may demand of each stack arrives at the resources."""
     boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
@@ -646,7 +677,7 @@ def main():
         cloud = Cloud(emulator, ministack, pathlib.Path(folder))
         try:
             alarm_topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
-            template = without_saved_queries()
+            template = local_template(ROOT / ".aws-sam/build/template.yaml")
             outputs = deploy(cloud, template, STACK, everything(cloud, alarm_topic))
             inbox = Inbox(cloud, outputs["TopicArn"], "inbox")
             selected = Inbox(cloud, outputs["TopicArn"], "selected", {"outcome": ["DISCONNECTED"]})
@@ -654,6 +685,7 @@ def main():
             pager = Inbox(cloud, outputs["TopicArn"], "pager", filter_policy("Pager"))
             by_hand(cloud, outputs, inbox, selected, chat, pager)
             operator(cloud)
+            hangs_on_the_store(cloud)
             refusals(cloud, outputs, inbox)
             runbook(cloud, outputs, inbox)
             rules(cloud)
@@ -663,6 +695,7 @@ def main():
             given_up(cloud, outputs, alarm_topic)
             rejected(cloud, template)
             any_key_store(cloud, template)
+            archive(cloud)
             company(cloud, template)
         finally:
             cloud.stop()

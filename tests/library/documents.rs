@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 const TRIGGERS: &str = include_str!("../../docs/triggers.md");
 const REPORT: &str = include_str!("../../docs/report.md");
 const PROMISES: &str = include_str!("../../docs/promises.md");
-const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+const MULTI_ACCOUNT: &str = include_str!("../../docs/multi-account.md");
+const HARDENING: &str = include_str!("../../docs/hardening.md");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -132,7 +133,7 @@ fn the_documented_report_is_an_outcome() {
 /// The rule for an account whose switch is pulled from a central one, and its constant Input.
 #[test]
 fn rule_for_a_central_account_works() {
-    let blocks = blocks_of(RUNBOOK);
+    let blocks = blocks_of(MULTI_ACCOUNT);
     let under: Vec<_> = blocks
         .iter()
         .filter(|(heading, _)| heading == "Several accounts and Regions")
@@ -163,7 +164,7 @@ fn rule_for_a_central_account_works() {
 /// The policy denies tampering to all but the named roles, and fits. It allows the switch itself and KMS's disconnect.
 #[test]
 fn service_control_policy_denies_tampering_not_the_switch() {
-    let blocks = blocks_of(RUNBOOK);
+    let blocks = blocks_of(HARDENING);
     let (_, policy) = blocks
         .iter()
         .find(|(heading, _)| heading == "Tamper protection")
