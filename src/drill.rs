@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     app::App,
     aws::CallError,
-    budget::{Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
+    budget::{ATTEMPT_LIMIT, Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
     disconnect::read_until_answered,
     guard::Target,
     outcome::Outcome,
@@ -36,7 +36,7 @@ pub(crate) async fn drill(
     let until = share(Instant::now(), budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
     let (read, proof) = tokio::join!(
         read_until_answered(&app.kms, target, progress, budget.work_until),
-        prove(app, dry_run, until)
+        prove(app, dry_run, until, budget.work_until)
     );
     progress.drill = Some(proof.drill);
     let has_findings = !proof.findings.is_empty();
@@ -58,8 +58,10 @@ struct Proof {
 }
 
 /// The self-check, and then the probe, which needs its listing.
-async fn prove(app: &App, dry_run: DryRun, until: Instant) -> Proof {
+async fn prove(app: &App, dry_run: DryRun, until: Instant, work_until: Instant) -> Proof {
     let checked = self_check(app, until, Tries::UntilAnswered).await;
+    // A topic that does not answer takes the check's time, and not the probe's.
+    let until = until.max(work_until.min(Instant::now() + ATTEMPT_LIMIT));
     let (drill, finding) = probe::probe(&app.kms, dry_run, checked.key_stores.as_ref(), until).await;
     let findings = checked.findings.into_iter().map(|finding| finding.text).chain(finding);
     Proof {

@@ -33,7 +33,9 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let mut progress = run.progress;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
-    let is_repeated = !app.config.topic.is_fifo() && app.refusals.is_published(&report);
+    // A FIFO topic drops the second notice of one refusal itself. The chat topic is never one.
+    let is_known = app.refusals.is_published(&report);
+    let is_repeated = is_known && !app.config.topic.is_fifo();
     let mut notice = Ok(());
     if outcome.is_published() && !is_repeated {
         let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
@@ -41,7 +43,8 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
         if notice.is_ok() {
             app.refusals.note(&report);
         }
-        let chat = ChatMessage::start(app.chat.as_ref(), &report, &invocation.request_id, budget.report_until);
+        let chat = app.chat.as_ref().filter(|_| !is_known);
+        let chat = ChatMessage::start(chat, &report, &invocation.request_id, budget.report_until);
         for message in [run.early_chat, chat].into_iter().flatten() {
             message.end(&mut progress).await;
         }

@@ -30,8 +30,11 @@ pub(crate) async fn publish(
     until: Instant,
     progress: &mut Progress,
 ) -> Result<(), CallError> {
-    let message = Message::notice(report, topic);
-    let published = send(notice::publish(sns, topic, &message, until)).await;
+    let published = send(async {
+        let message = Message::notice(report, topic);
+        notice::publish(sns, topic, &message, until).await
+    })
+    .await;
     let request_id = report.request_id.as_deref();
     match published {
         Ok(message_id) => {
@@ -71,9 +74,12 @@ impl ChatMessage {
     /// Sends the chat message of a report, if there is a chat, for at most [`CHAT_LIMIT`] and until `until`.
     pub(crate) fn start(chat: Option<&Chat>, report: &Report, thread: &str, until: Instant) -> Option<Self> {
         let Chat { sns, topic } = chat?.clone();
-        let message = Message::chat(report, thread);
+        let (report, thread) = (report.clone(), thread.to_owned());
         let until = share(Instant::now(), until, (1, 1), CHAT_LIMIT);
-        let task = tokio::spawn(async move { send(notice::publish(&sns, &topic, &message, until)).await });
+        let task = tokio::spawn(send(async move {
+            let message = Message::chat(&report, &thread);
+            notice::publish(&sns, &topic, &message, until).await
+        }));
         Some(Self { task })
     }
 

@@ -24,7 +24,7 @@ use crate::{
     run::{AwsRequestIds, Origin, Progress},
     text,
 };
-use message::message;
+use message::{message, situation};
 use steps::steps;
 
 pub(crate) use log::{metrics as log_metrics, summary as log_summary};
@@ -66,8 +66,8 @@ mod limit {
         + 32 * CUT;
     /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and marks take less than 4 KiB.
     const LARGEST: usize = 12 * LONGEST + 4096 + IMPACT;
-    /// The impact report is of ASCII: 20 keys with three aliases each, states, and four gaps.
-    const IMPACT: usize = 20 * (3 * 260 + 320) + 2048 + 4 * 448;
+    /// The impact report is of ASCII: 20 keys with three aliases each, states, and five gaps.
+    const IMPACT: usize = 20 * (3 * 260 + 320) + 2048 + 5 * 448;
     /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
     const _: () = assert!(LARGEST + 1024 <= 262_144, "the longest report fits into SNS");
 }
@@ -142,6 +142,9 @@ pub struct Report {
     /// Who asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// What happened, in the few words of the subject.
+    #[serde(skip)]
+    pub situation: &'static str,
     /// The function's account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -280,6 +283,7 @@ impl Report {
             },
             reason: origin.reason.as_ref().map(|words| text::cut(words, limit::REASON)),
             requested_by: origin.requested_by.as_ref().map(short),
+            situation: situation(origin, progress, stage),
             account: origin.account.as_ref().map(short),
             region: origin.region.as_ref().map(short),
             function_name: origin.function.name.as_ref().map(short),
@@ -352,7 +356,7 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::DryRun { .. } | Outcome::Ignored(_) => None,
         Outcome::NotVerified(NotVerified { error: None, .. }) => Some(ErrorDetail {
             code: ErrorType::NotVerified.as_str().into(),
-            message: "DISCONNECTED was not read in the time there was".into(),
+            message: "DISCONNECTED was not read as often as it must be in the time there was".into(),
             aws_request_id: None,
             advice: "read the state with `aws kms describe-custom-key-stores`; an external key store takes about \
                      five minutes. Lambda retries an asynchronous invocation, which goes on verifying; a synchronous \

@@ -40,9 +40,10 @@ impl Finding {
         Self { text, may_pass: false }
     }
 
-    fn incomplete(error: &CallError) -> Self {
+    /// `of` names what was checked, where the error does not.
+    fn incomplete(of: &str, error: &CallError) -> Self {
         Self {
-            text: format!("The self-check is incomplete: {error}. Advice: {}.", error.advice()),
+            text: format!("The self-check is incomplete: {of}{error}. Advice: {}.", error.advice()),
             may_pass: error.may_pass(),
         }
     }
@@ -71,13 +72,15 @@ pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Check
         }
     };
     let (existing, notices, chat) = tokio::join!(check.existing(), notices, chat);
-    let found = |checked: Result<_, _>| checked.unwrap_or_else(|error| vec![Finding::incomplete(&error)]);
+    let found = |checked: Result<_, _>, variable| {
+        checked.unwrap_or_else(|error| vec![Finding::incomplete(&format!("the topic of {variable}: "), &error)])
+    };
     let (of_stores, key_stores) = match existing {
         Ok(existing) => (check.missing(&existing), Some(existing)),
-        Err(error) => (vec![Finding::incomplete(&error)], None),
+        Err(error) => (vec![Finding::incomplete("", &error)], None),
     };
     Checked {
-        findings: [of_stores, found(notices), found(chat)].concat(),
+        findings: [of_stores, found(notices, "TOPIC_ARN"), found(chat, "CHAT_TOPIC_ARN")].concat(),
         key_stores,
     }
 }
@@ -127,10 +130,13 @@ impl Check<'_> {
             ids.extend(entries.filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)));
             marker = page.next_marker().map(str::to_owned);
             if marker.is_none() {
-                break;
+                return Ok(ids);
             }
         }
-        Ok(ids)
+        Err(CallError::unusable(
+            Operation::DescribeCustomKeyStores,
+            "the list of key stores does not end",
+        ))
     }
 
     /// `variable` is the one that names the topic.
@@ -156,7 +162,7 @@ impl Check<'_> {
             findings.extend(
                 self.topic_key(key, topic)
                     .await
-                    .unwrap_or_else(|error| Some(Finding::incomplete(&error))),
+                    .unwrap_or_else(|error| Some(Finding::incomplete(&format!("the topic of {variable}: "), &error))),
             );
         }
         Ok(findings)

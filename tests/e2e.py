@@ -317,9 +317,12 @@ def blocks(document):
     return found
 
 
-# Version 1 of the CLI takes queue.amazonaws.com for SQS whatever AWS_ENDPOINT_URL says, unless it is told on the command line.
-LOCAL_SQS = """aws() {
-    if [ "$1" = sqs ]; then command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; else command aws "$@"; fi
+# Version 1 of the CLI takes the global addresses of these two whatever AWS_ENDPOINT_URL says, unless it is told on the command line.
+LOCAL = """aws() {
+    case "$1" in
+        sqs | rds) command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;;
+        *) command aws "$@" ;;
+    esac
 }"""
 
 
@@ -331,7 +334,7 @@ def runbook(cloud, outputs, inbox):
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
 
     def run(chapter):
-        script = "\n".join(["set -eu", LOCAL_SQS, preamble, *commands[chapter]])
+        script = "\n".join(["set -eu", LOCAL, preamble, *commands[chapter]])
         done = subprocess.run(
             ["bash", "-c", script], env=environment, cwd=cloud.folder, capture_output=True, text=True, timeout=180
         )
@@ -367,7 +370,7 @@ def hangs_on_the_store(cloud):
     """The commands that find what a key encrypts, as they stand in the drill's page."""
     commands = blocks("docs/drill.md")["What hangs on the store"]
     done = subprocess.run(
-        ["bash", "-c", "\n".join(["set -eu", LOCAL_SQS, *commands])], env=cloud.environment, capture_output=True, text=True, timeout=120
+        ["bash", "-c", "\n".join(["set -eu", LOCAL, *commands])], env=cloud.environment, capture_output=True, text=True, timeout=120
     )
     check("what hangs on the store: exit status", done.returncode == 0, done.stdout + done.stderr)
     check("what hangs on the store: topics are listed", f":{STACK}-Topic" in done.stdout, done.stdout)

@@ -229,7 +229,8 @@ impl CallError {
                     .into()
             }
             (Cause::NotFound, Operation::Publish | Operation::GetTopicAttributes) => {
-                "there is no such topic: correct TOPIC_ARN or create the topic".into()
+                "there is no such topic: correct TOPIC_ARN or CHAT_TOPIC_ARN, whichever names it, or create the topic"
+                    .into()
             }
             (Cause::NotFound, Operation::DescribeKey) => {
                 "the KMS key of the topic does not exist: SNS cannot deliver with it".into()

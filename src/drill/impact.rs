@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -28,6 +29,8 @@ use crate::{
 /// The time between two `DescribeKey`, and how many are waited for at once.
 const DESCRIBE_PAUSE: Duration = Duration::from_millis(10);
 const DESCRIBED_AT_ONCE: usize = 16;
+/// How a gap in the last uses begins.
+const OF_LAST_USE: &str = "The last use";
 /// The time between two `GetKeyLastUsage`, and how many are made.
 const LAST_USAGE_PAUSE: Duration = Duration::from_millis(500);
 const MOST_LAST_USAGES: usize = 100;
@@ -233,16 +236,13 @@ impl Search<'_> {
 
     /// Describes the keys, and gives those in the store and how many may not be read.
     async fn describe(&mut self, keys: Vec<Box<str>>) -> (Vec<Key>, usize) {
-        let begun = Instant::now();
+        let pace = Pace::of(DESCRIBE_PAUSE, self.until);
         let (kms, until) = (self.kms, self.until);
         let total = keys.len();
-        let paced = stream::iter(keys.into_iter().zip(0_u32..)).map(|(key, number)| async move {
-            let at = begun + DESCRIBE_PAUSE * number;
-            if at >= until {
-                return None;
-            }
-            sleep_until(at).await;
-            Some(describe(kms, key, until).await)
+        let pace = &pace;
+        let paced = stream::iter(keys).map(|key| async move {
+            pace.turn().await?;
+            Some(describe(kms, key, pace, until).await)
         });
         let mut described = paced.buffered(DESCRIBED_AT_ONCE);
         let (mut in_store, mut seen, mut not_readable, mut unanswered) = (Vec::new(), 0, 0, 0);
@@ -290,19 +290,18 @@ impl Search<'_> {
 
     /// Looks up when the keys were last used.
     async fn look_up(&mut self, keys: &mut [Key]) {
-        let begun = Instant::now();
+        let pace = Pace::of(LAST_USAGE_PAUSE, self.until);
         let mut failed: Option<(usize, String)> = None;
         let mut looked_up = 0;
-        for (key, number) in keys.iter_mut().take(MOST_LAST_USAGES).zip(0_u32..) {
-            let at = begun + LAST_USAGE_PAUSE * number;
-            if at >= self.until {
+        for key in keys.iter_mut().take(MOST_LAST_USAGES) {
+            if pace.turn().await.is_none() {
                 break;
             }
-            sleep_until(at).await;
             let request = || self.kms.get_key_last_usage().key_id(key.id.as_ref()).send();
             key.usage = match call(Operation::GetKeyLastUsage, self.until, request).await {
                 Ok(answer) => usage(&answer),
                 Err(error) => {
+                    self.complete &= error.cause == Cause::Denied;
                     let failures = failed.as_ref().map_or(0, |(count, _)| *count);
                     failed = Some((failures + 1, error.code));
                     Usage::Unknown
@@ -311,25 +310,59 @@ impl Search<'_> {
             looked_up += 1;
         }
         if let Some((count, code)) = failed {
-            self.gap(&format!("The last use of {count} keys could not be read ({code})."));
+            self.gap(&format!("{OF_LAST_USE} of {count} keys could not be read ({code})."));
         }
         if looked_up < keys.len() {
             self.complete = false;
             self.gap(&format!(
-                "The last use was looked up for {looked_up} of {} keys.",
+                "{OF_LAST_USE} was looked up for {looked_up} of {} keys.",
                 keys.len()
             ));
         }
     }
 }
 
+/// Turns at least so far apart. A slow answer makes none of those after it come sooner: what is late stays late.
+struct Pace {
+    next: Mutex<Instant>,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Pace {
+    fn of(pause: Duration, until: Instant) -> Self {
+        Self {
+            next: Mutex::new(Instant::now()),
+            pause,
+            until,
+        }
+    }
+
+    /// Waits for the next turn; `None` if the time is over before it.
+    async fn turn(&self) -> Option<()> {
+        let at = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = (*next).max(Instant::now());
+            *next = at + self.pause;
+            at
+        };
+        if at >= self.until {
+            return None;
+        }
+        sleep_until(at).await;
+        Some(())
+    }
+}
+
 /// Describes one key, and gives the ID of its key store beside it.
-async fn describe(kms: &Client, key: Box<str>, until: Instant) -> (Option<String>, Described) {
+async fn describe(kms: &Client, key: Box<str>, pace: &Pace, until: Instant) -> (Option<String>, Described) {
     let request = || kms.describe_key().key_id(key.as_ref()).send();
     let mut called = call(Operation::DescribeKey, until, request).await;
     if called.as_ref().is_err_and(CallError::may_pass) {
         sleep_until((Instant::now() + READS.shortest).min(until)).await;
-        called = call(Operation::DescribeKey, until, request).await;
+        if pace.turn().await.is_some() {
+            called = call(Operation::DescribeKey, until, request).await;
+        }
     }
     match called {
         Ok(answer) => {
@@ -454,17 +487,31 @@ impl Impact {
             return "The keys that a disconnect would stop could not be listed.".into();
         };
         let LastUsed { hour, day, .. } = found.last_used;
-        let keys = match found.keys {
-            0 => "No key is in it".into(),
-            1 => "1 key is in it".into(),
-            count => format!("{count} keys are in it"),
+        // What could not be read may be in it too.
+        let is_whole = self.complete && found.not_readable == 0;
+        let keys = match (found.keys, is_whole) {
+            (0, true) => "No key is in it".into(),
+            (0, false) => "No key is known to be in it".into(),
+            (1, true) => "1 key is in it".into(),
+            (1, false) => "At least 1 key is in it".into(),
+            (count, true) => format!("{count} keys are in it"),
+            (count, false) => format!("At least {count} keys are in it"),
+        };
+        let unread = match found.not_readable {
+            0 => String::new(),
+            count => format!("; {count} that may be could not be read"),
         };
         let recent = hour + day;
+        let at_least = if self.gaps.iter().any(|gap| gap.starts_with(OF_LAST_USE)) {
+            "at least "
+        } else {
+            ""
+        };
         let used = match (found.keys, recent) {
             (0, _) => String::new(),
             (_, 0) => "; none is known to have been used in the last day".into(),
             (_, count) => format!(
-                "; {count} {} used in the last day",
+                "; {at_least}{count} {} used in the last day",
                 if count == 1 { "was" } else { "were" }
             ),
         };
@@ -487,7 +534,7 @@ impl Impact {
         } else {
             "; this list is not complete"
         };
-        format!("{keys}{used}{}{partly}.", last.unwrap_or_default())
+        format!("{keys}{used}{}{unread}{partly}.", last.unwrap_or_default())
     }
 }
 
@@ -501,4 +548,24 @@ fn words(operation: &str) -> String {
         words.push(c.to_ascii_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_makes_no_later_turn_come_sooner() {
+        let begun = Instant::now();
+        let pace = Pace::of(LAST_USAGE_PAUSE, begun + Duration::from_secs(5));
+        assert!(pace.turn().await.is_some());
+        sleep(Duration::from_secs(3)).await;
+        let mut turns = Vec::new();
+        while pace.turn().await.is_some() {
+            turns.push(begun.elapsed().as_millis());
+        }
+        assert_eq!(turns, [3000, 3500, 4000, 4500]);
+    }
 }

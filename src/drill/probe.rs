@@ -58,7 +58,10 @@ pub(super) async fn probe(
     }
     let request = kms.disconnect_custom_key_store().custom_key_store_id(NOBODYS).send();
     match call_once(Operation::DisconnectCustomKeyStore, until, request).await {
-        Err(error) if error.cause == Cause::NotFound => (proof(Permission::Allowed, error.aws_request_id), None),
+        // No other answer proves it, such as a proxy's own NotFound.
+        Err(error) if error.code == "CustomKeyStoreNotFoundException" => {
+            (proof(Permission::Allowed, error.aws_request_id), None)
+        }
         Err(error) if error.cause == Cause::Denied && error.code.starts_with("AccessDenied") => {
             let finding = format!(
                 "The role may not disconnect key stores: {}. Advice: {}.",

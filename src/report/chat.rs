@@ -35,7 +35,7 @@ pub(super) fn body(report: &Report, thread: &str) -> String {
 /// The runbook's address is the deployer's own, and stays a link.
 fn step_of(report: &Report, step: &str) -> String {
     match &report.runbook {
-        Some(url) if step.ends_with(url.as_str()) => step.to_owned(),
+        Some(url) if *step == super::steps::runbook(url) => step.to_owned(),
         Some(_) | None => escaped(step),
     }
 }
@@ -88,10 +88,10 @@ fn escaped(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let mut shown = String::with_capacity(text.len() + 16);
     for (index, c) in letters.iter().enumerate() {
-        let is_between_letters = || {
+        let is_in_a_name = || {
             let before = index.checked_sub(1).and_then(|before| letters.get(before));
             let after = letters.get(index + 1);
-            [before, after].iter().all(|c| c.is_some_and(|c| c.is_alphabetic()))
+            before.is_some_and(|c| c.is_alphanumeric()) && after.is_some_and(|c| c.is_alphabetic())
         };
         match c {
             '&' => shown.push_str("&amp;"),
@@ -102,7 +102,7 @@ fn escaped(text: &str) -> String {
             ']' => shown.push(')'),
             '`' | '*' | '~' => shown.push('\''),
             // A name such as evil.example becomes a link too.
-            '.' if is_between_letters() => shown.push_str(" . "),
+            '.' if is_in_a_name() => shown.push_str(" . "),
             c => shown.push(*c),
         }
     }
@@ -122,10 +122,11 @@ mod tests {
             "[AWS](https://evil.example)",
             "@here <at>all</at>",
             "see www.evil.example or http://evil.example",
+            "aws-login1.com/reset",
             "`code` *bold* ~gone~",
         ] {
             let shown = escaped(hostile);
-            for mark in ["<", ">", "@", "[", "]", "://", "evil.", "`", "*", "~"] {
+            for mark in ["<", ">", "@", "[", "]", "://", "evil.", "1.com", "`", "*", "~"] {
                 assert!(!shown.contains(mark), "{mark} in {shown}");
             }
         }

@@ -36,6 +36,36 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
+/// What happened, in the few words of a subject. Two situations that take different hands do not share them.
+pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
+    let outcome = match stage {
+        Stage::Final(outcome) => outcome,
+        Stage::Early if progress.state() == Some(&ConnectionState::Disconnecting) => return "disconnecting, goes on",
+        Stage::Early => return "requested, goes on",
+    };
+    match outcome {
+        Outcome::Disconnected => "disconnected",
+        Outcome::AlreadyDisconnected => "already disconnected",
+        Outcome::DryRun { .. } if is_observed(origin) => "event NOT acted on",
+        Outcome::DryRun { .. } => "nothing changed",
+        Outcome::Ignored(_) => "ignored",
+        Outcome::NotVerified(_) if progress.state() == Some(&ConnectionState::Disconnected) => {
+            "NOT VERIFIED, read once"
+        }
+        Outcome::NotVerified(_) => "NOT VERIFIED",
+        Outcome::Refused(_) => "refused, nothing done",
+        Outcome::Failed(Failure::Configuration(_)) => "FAILED, the switch cannot work",
+        Outcome::Failed(Failure::NotHandedOver(_)) => "FAILED, one event is lost",
+        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, perhaps done",
+        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) => "FAILED",
+    }
+}
+
+/// True if the event asked for a disconnect, and `DRY_RUN` of this function kept it from one.
+fn is_observed(origin: &Origin) -> bool {
+    origin.is_observing && !origin.is_drill
+}
+
 /// What is known when the first look has not found `DISCONNECTED`.
 fn early(origin: &Origin, progress: &Progress) -> String {
     let store = store(origin, progress);
@@ -79,6 +109,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
 
 fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<String> {
     let store = store(origin, progress);
+    let permission = progress.drill.as_ref().map(|drill| drill.permission);
     let would = match progress.state() {
         Some(ConnectionState::Disconnected) => {
             format!("{store} is already DISCONNECTED, and a real run would leave it so")
@@ -86,23 +117,34 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         Some(ConnectionState::Disconnecting) => {
             format!("{store} is already DISCONNECTING, and a real run would only verify it")
         }
-        Some(state) => format!("{store} is {state}, and a real run would disconnect it"),
-        None => format!("a real run would disconnect {store}"),
+        state => {
+            let what = state.map_or_else(|| store.clone(), |_| "it".into());
+            let would = match permission {
+                Some(Permission::Allowed) => format!("a real run would disconnect {what}"),
+                Some(Permission::Denied) => format!("a real run could not disconnect {what}"),
+                Some(Permission::Unknown) | None => format!("a real run would ask KMS to disconnect {what}"),
+            };
+            state.map_or(would.clone(), |state| format!("{store} is {state}, and {would}"))
+        }
     };
-    let permission = progress.drill.as_ref().map(|drill| drill.permission);
     let proved = match permission {
         Some(Permission::Allowed) => "The role may disconnect it",
         Some(Permission::Denied) => "The role may NOT disconnect it",
         Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
     };
     let found = if has_findings {
-        "the self-check found what would keep a real run or its notice from working"
+        "the self-check found faults, which are in the field findings"
     } else {
         "the self-check found nothing"
     };
     vec![
         format!("{}: nothing was changed; {would}.", of_dry_run(origin)),
         format!("{proved}, and {found}."),
+        if is_observed(origin) {
+            asked(origin)
+        } else {
+            String::new()
+        },
         progress.impact.as_ref().map(Impact::sentence).unwrap_or_default(),
     ]
 }
@@ -207,8 +249,10 @@ fn not_done(store: &str, progress: &Progress) -> String {
             "it is not known whether {store} is disconnected ({} of {} requests got no usable answer)",
             progress.unanswered, progress.disconnect_calls
         )
-    } else {
+    } else if progress.state().is_some() {
         format!("{store} is NOT disconnected")
+    } else {
+        format!("this run did not disconnect {store}, and its state was not read")
     }
 }
 
@@ -235,6 +279,10 @@ fn keys(progress: &Progress) -> String {
     match progress.state() {
         Some(ConnectionState::Disconnected) => "Its keys no longer work.",
         Some(ConnectionState::Disconnecting) => "AWS makes its keys unusable right away; this is not confirmed yet.",
+        // A request without an answer may yet be carried out.
+        Some(ConnectionState::Connected) if progress.unanswered > 0 && !progress.is_accepted => {
+            "The state last read is CONNECTED, in which its keys work."
+        }
         Some(ConnectionState::Connected) => "Its keys still work.",
         Some(ConnectionState::Connecting | ConnectionState::Failed | ConnectionState::Unknown(_)) | None => {
             "It is not known whether its keys work."

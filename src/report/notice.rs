@@ -13,7 +13,6 @@ use crate::{
     aws::{CallError, Operation, call, retry::Tries},
     budget::PUBLISHES,
     ids::TopicArn,
-    outcome::Name,
     text,
 };
 
@@ -107,7 +106,6 @@ pub fn body(report: &Report) -> String {
 #[must_use]
 pub fn subject(report: &Report) -> String {
     let dry_run = if report.dry_run { "dry run, " } else { "" };
-    let happened = happened(report.outcome);
     let keys = match report.keys {
         Some(Keys::Usable) => ", keys usable",
         Some(Keys::Unusable) => ", keys unusable",
@@ -119,7 +117,7 @@ pub fn subject(report: &Report) -> String {
         .as_deref()
         .map(|region| format!(" {region}"))
         .unwrap_or_default();
-    let start = format!("{}: {dry_run}{happened}{keys}", report.severity.as_str());
+    let start = format!("{}: {dry_run}{}{keys}", report.severity.as_str(), report.situation);
     let store = match (&report.custom_key_store_name, &report.custom_key_store_id) {
         (Some(name), Some(id)) => {
             let whole = format!("{start}: {name} ({id}){region}");
@@ -130,23 +128,12 @@ pub fn subject(report: &Report) -> String {
         }
         (Some(name), None) => format!(": {name}"),
         (None, Some(id)) => format!(": {id}"),
-        (None, None) => ": no key store".into(),
+        (None, None) => match &report.function_name {
+            Some(function) => format!(": {function}"),
+            None => ": no key store".into(),
+        },
     };
     ascii(&format!("{start}{store}{region}"), SUBJECT_LIMIT)
-}
-
-/// What happened, in words that no two outcomes share.
-const fn happened(outcome: Name) -> &'static str {
-    match outcome {
-        Name::Disconnected => "disconnected",
-        Name::AlreadyDisconnected => "already disconnected",
-        Name::DryRun => "nothing changed",
-        Name::Ignored => "ignored",
-        Name::Disconnecting => "disconnecting, goes on",
-        Name::NotVerified => "NOT VERIFIED",
-        Name::Refused => "refused, nothing done",
-        Name::Failed => "FAILED",
-    }
 }
 
 /// Printable ASCII of at most `limit` characters; what is not becomes a question mark.

@@ -23,8 +23,13 @@ pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runb
         Stage::Final(outcome) => hands.after(outcome),
     };
     steps.truncate(MOST - usize::from(runbook.is_some()));
-    steps.extend(runbook.map(|url| format!("Follow the runbook: {url}")));
+    steps.extend(runbook.map(self::runbook));
     steps
+}
+
+/// The step that is the runbook's address.
+pub(super) fn runbook(url: &str) -> String {
+    format!("Follow the runbook: {url}")
 }
 
 /// Somebody's hands, in the account and Region of the run.
@@ -46,10 +51,13 @@ impl Hands<'_> {
     }
 
     fn after_the_cut(&self) -> Vec<String> {
-        let mut steps = vec![format!("Verify it yourself: {}", self.read())];
-        steps.extend(self.stop_the_trigger());
-        steps.push(self.reconnect());
-        steps.push(DATA.into());
+        // What cannot wait comes first.
+        let mut steps: Vec<_> = self.stop_the_trigger().into_iter().collect();
+        steps.extend([
+            DATA.into(),
+            self.reconnect(),
+            format!("Verify it yourself: {}", self.read()),
+        ]);
         steps
     }
 
@@ -72,21 +80,31 @@ impl Hands<'_> {
         let is_denied = doubt.error.as_ref().is_some_and(|error| error.cause == Cause::Denied);
         let again = if is_denied {
             "Then correct what the field error.advice names, because a retry ends the same way"
-        } else {
+        } else if self.origin.trigger.kind == TriggerType::Direct {
             "If you invoked it by hand, invoke it again. Lambda retries an asynchronous event twice, and each run reports"
+        } else {
+            "Wait for the next notice. Lambda retries an asynchronous event twice, and each run reports"
         };
         if doubt.is_under_way {
-            return vec![
-                format!("Read the state until it is DISCONNECTED: {}", self.read()),
-                again.into(),
-            ];
+            let read = if self.progress.state() == Some(&ConnectionState::Disconnected) {
+                "Read the state once more. DISCONNECTED again confirms it"
+            } else {
+                "If it becomes CONNECTED or FAILED, disconnect it by hand. Read the state until it is DISCONNECTED"
+            };
+            let mut steps = vec![format!("{read}: {}", self.read())];
+            steps.extend(self.stop_the_trigger());
+            steps.extend([DATA.into(), again.into()]);
+            return steps;
         }
         let mut steps = vec![
             format!("Disconnect it by hand, with a role that may: {}", self.cut()),
             format!("Read the state until it is DISCONNECTED: {}", self.read()),
         ];
         if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
-            steps.push(format!("Find out who connects it again: {}", self.who_connects()));
+            steps.push(format!(
+                "Find out whether somebody connects it. CloudTrail shows that some minutes late: {}",
+                self.who_connects()
+            ));
         }
         steps.push(again.into());
         steps
@@ -148,18 +166,12 @@ impl Hands<'_> {
                 correct.into(),
             ],
             Failure::Configuration(_) => vec![
-                format!(
-                    "Until it works, disconnect by hand, with the ID in place of KEY_STORE_ID: {}",
-                    self.cut()
-                ),
+                format!("{BY_HAND_IF_ANY}: {}", self.cut()),
                 "Correct the environment variables that the field error.message names, and run a dry run".into(),
             ],
             Failure::NotHandedOver(_) => vec![
+                format!("{BY_HAND_IF_ANY}: {}", self.cut()),
                 "Invoke the function again without a client context (--client-context)".into(),
-                format!(
-                    "If that does not work, disconnect by hand, with the ID in place of KEY_STORE_ID: {}",
-                    self.cut()
-                ),
             ],
         }
     }
@@ -171,8 +183,8 @@ impl Hands<'_> {
         match self.origin.trigger.kind {
             TriggerType::Direct | TriggerType::Unrecognised => None,
             TriggerType::Alarm if is_safe(name) => Some(format!(
-                "{first}. Disable the rule that forwards the alarm, and the alarm's own actions: aws cloudwatch \
-                 disable-alarm-actions{} --alarm-names {name}",
+                "{first}. Disable the rule that forwards the alarm (aws events disable-rule), and all of the alarm's own \
+                 actions: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
                 self.region()
             )),
             TriggerType::Alarm => Some(format!(
@@ -234,17 +246,22 @@ impl Hands<'_> {
     }
 }
 
+/// Where no event was read, nobody knows whether one asked for a disconnect.
+const BY_HAND_IF_ANY: &str = "If a key store must be disconnected now, which this notice does not know, act by hand, with its ID in \
+                              place of KEY_STORE_ID";
+
 /// What is lost without its key, and when
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
-const DATA: &str = "Look after databases encrypted with its keys. RDS instances that cannot be stopped (read replicas and their \
+const DATA: &str = "Tell the owners of databases encrypted with its keys now. RDS instances that cannot be stopped (read replicas and their \
                     sources, Aurora clusters with cross-Region replicas) are lost at once; other RDS databases, and DynamoDB \
                     tables, have seven days";
 
-/// True if a shell reads it as one plain word. The name of an alarm has at most 255 characters.
+/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart, lest it make a link. The
+/// name of an alarm has at most 255 characters.
 fn is_safe(word: &str) -> bool {
     (1..=255).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b))
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))
         && !word.starts_with('-')
 }
 
@@ -259,10 +276,12 @@ mod tests {
 
     #[test]
     fn only_a_plain_word_is_put_into_a_command() {
-        for word in ["XksProxyErrorsHigh", "us-east-1", "a.b/c_d"] {
+        for word in ["XksProxyErrorsHigh", "us-east-1", "a-b/c_d"] {
             assert!(is_safe(word), "{word}");
         }
-        for word in ["", "a b", "a;b", "$(x)", "`x`", "-x", "a'b", "é", "a\nb", "a*", "~"] {
+        for word in [
+            "", "a b", "a.b", "a;b", "$(x)", "`x`", "-x", "a'b", "é", "a\nb", "a*", "~",
+        ] {
             assert!(!is_safe(word), "{word}");
         }
     }

@@ -10,7 +10,7 @@ use disconnect_custom_key_store::{
     guard::NotAllowed,
     ids::AccountRegion,
     outcome::{Failure, Name, NotVerified, Outcome},
-    report::{Keys, Report, Stage, VERSION, notice},
+    report::{Report, Stage, VERSION, notice},
     run::{Origin, Progress},
 };
 use tokio::time::Instant;
@@ -129,7 +129,8 @@ fn dry_run() {
     ]);
     let found = Outcome::DryRun { has_findings: true };
     reads("dry-run-with-a-finding", &drill, &hsm, &found);
-    let denied = failed(Cause::Denied, "AccessDeniedException", "not authorized");
+    let mut denied = failed(Cause::Denied, "AccessDeniedException", "not authorized");
+    denied.operation = Operation::DescribeCustomKeyStores;
     reads(
         "dry-run-that-fails",
         &drill,
@@ -299,37 +300,48 @@ fn ignored_is_only_logged() {
     );
 }
 
-/// The subject alone identifies the situation: no two situations share one.
+/// The subject alone identifies the situation: two that differ in outcome, keys, dry run or observing share none.
 #[test]
 fn subjects_of_different_situations_differ() {
-    let names = [
-        Name::Disconnected,
-        Name::AlreadyDisconnected,
-        Name::DryRun,
-        Name::Disconnecting,
-        Name::NotVerified,
-        Name::Refused,
-        Name::Failed,
+    let states = [
+        ConnectionState::Connected,
+        ConnectionState::Disconnecting,
+        ConnectionState::Disconnected,
+        ConnectionState::Failed,
     ];
-    let keys = [None, Some(Keys::Usable), Some(Keys::Unusable), Some(Keys::Unknown)];
-    let report = Report::new(
-        &by_hand(),
-        &progress("AWS_CLOUDHSM", ConnectionState::Connected, 1),
-        Stage::Final(&Outcome::Disconnected),
-    );
-    let mut seen = std::collections::BTreeSet::new();
-    for outcome in names {
-        for keys in keys {
-            for dry_run in [false, true] {
-                let report = Report {
-                    outcome,
-                    keys,
-                    dry_run,
-                    ..report.clone()
-                };
+    let call = || failed(Cause::Denied, "AccessDeniedException", "not authorized");
+    let doubt = NotVerified {
+        error: None,
+        is_under_way: false,
+    };
+    let outcomes = [
+        Outcome::Disconnected,
+        Outcome::AlreadyDisconnected,
+        Outcome::DryRun { has_findings: false },
+        Outcome::NotVerified(doubt),
+        Outcome::Refused(NotAllowed(ID.parse().unwrap()).into()),
+        Outcome::Failed(call().into()),
+    ];
+    let mut seen = std::collections::BTreeMap::new();
+    for state in states {
+        let run = progress("AWS_CLOUDHSM", state, 1);
+        for (dry_run, is_observing) in [(false, false), (true, false), (true, true)] {
+            let origin = Origin {
+                dry_run,
+                is_observing,
+                ..origin()
+            };
+            for stage in outcomes.iter().map(Stage::Final).chain([Stage::Early]) {
+                let report = Report::new(&origin, &run, stage);
                 let subject = notice::subject(&report);
                 assert!(subject.contains("payments-hsm") && subject.len() < 100, "{subject}");
-                assert!(seen.insert(subject.clone()), "twice: {subject}");
+                let observed = is_observing && report.outcome == Name::DryRun;
+                let situation = (report.outcome, report.keys, report.dry_run, observed);
+                let before = seen.insert(subject.clone(), situation);
+                assert!(
+                    before.is_none_or(|before| before == situation),
+                    "{subject}: {before:?}, {situation:?}"
+                );
             }
         }
     }

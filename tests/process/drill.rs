@@ -92,6 +92,11 @@ fn probe_without_a_clear_answer_is_inconclusive_and_not_repeated() {
             status: 400,
             code: "InvalidSignatureException",
         },
+        // As a proxy may answer; only KMS's own code proves the permission.
+        Fault::Error {
+            status: 404,
+            code: "NotFoundException",
+        },
     ] {
         let stage = started(&[], |_| {});
         stage
@@ -105,6 +110,17 @@ fn probe_without_a_clear_answer_is_inconclusive_and_not_repeated() {
         );
         assert_eq!(disconnects(&stage).len(), 1, "{fault:?}");
     }
+}
+
+/// KMS answers, and the topic does not: the check of the topic takes none of the probe's time.
+#[test]
+fn probe_has_its_time_when_sns_hangs() {
+    let stage = started(&[], |_| {});
+    stage.emulator.fault("GetTopicAttributes", Fault::Hang, Times::Always);
+    let report = stage.report(&drill_event());
+    assert_eq!(report["drill"]["permission"], "ALLOWED", "{report}");
+    let finding = report["findings"][0].as_str().unwrap();
+    assert!(finding.contains("the topic of TOPIC_ARN"), "{finding}");
 }
 
 #[test]
@@ -227,7 +243,7 @@ fn impact_counts_each_key_in_the_narrowest_window() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("6 keys are in it; 2 were used in the last day, last alias/payments to decrypt at "),
+        message.contains("At least 6 keys are in it; 2 were used in the last day, last alias/payments to decrypt at "),
         "{message}"
     );
     assert!(
@@ -305,6 +321,9 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
         }
         if operation == "DescribeKey" {
             assert_eq!((&impact["notReadable"], &impact["keys"]), (&json!(9), &json!(0)));
+            let message = report["message"].as_str().unwrap();
+            let said = "No key is known to be in it; 9 that may be could not be read.";
+            assert!(message.contains(said), "{message}");
         }
     }
 }

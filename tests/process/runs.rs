@@ -834,7 +834,7 @@ fn requests_that_were_never_sent_are_reported_as_such() {
         let (found, message) = error_of(&error);
         assert_eq!(found, kind, "{message}");
         assert!(message.contains(words), "{message}");
-        assert!(message.contains("is NOT disconnected"), "{message}");
+        assert!(message.contains("This run did not disconnect"), "{message}");
         assert!(!message.contains("not known whether key store"), "{message}");
         assert_eq!(stage.count("DisconnectCustomKeyStore"), 0);
         if kind == "AccessDenied" {
