@@ -124,7 +124,10 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
                 Some(Permission::Denied) => format!("a real run could not disconnect {what}"),
                 Some(Permission::Unknown) | None => format!("a real run would ask KMS to disconnect {what}"),
             };
-            state.map_or(would.clone(), |state| format!("{store} is {state}, and {would}"))
+            match state {
+                Some(state) => format!("{store} is {state}, and {would}"),
+                None => would,
+            }
         }
     };
     let proved = match permission {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 const ID: &str = "cks-1234567890abcdef0";
 
 /// The origin of a run that an alarm triggered.
-fn origin() -> Origin {
+pub(crate) fn origin() -> Origin {
     Origin {
         trigger: Trigger {
             kind: TriggerType::Alarm,

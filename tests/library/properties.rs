@@ -6,9 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::notices;
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, ConnectionState, KeyStore, Operation},
-    config::Function,
     event::{self, Event, InvalidEvent, Request, Trigger, TriggerType},
     ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome},
@@ -17,7 +17,6 @@ use disconnect_custom_key_store::{
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 const ID: &str = "cks-1234567890abcdef0";
 const OTHER: &str = "cks-9876543210fedcba9";
@@ -294,22 +293,11 @@ fn any_report() -> impl Strategy<Value = Report> {
                     name,
                     ..Trigger::of(TriggerType::Alarm)
                 },
-                key_store_id: ID.parse().ok(),
                 reason,
-                requested_by: None,
                 dry_run,
-                is_observing: false,
-                is_drill: false,
-                account: Some("123456789012".into()),
-                region: Some("us-east-1".into()),
-                function: Function {
-                    name: Some("switch-Function".into()),
-                    allow_list_sha256: Some("0".repeat(64)),
-                    ..Function::default()
-                },
                 request_id,
                 started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
-                started: Instant::now(),
+                ..notices::origin()
             };
             let progress = Progress {
                 key_store,
