@@ -8,11 +8,9 @@ function's KMS endpoint is EMULATOR. Nothing here needs an account or Docker, an
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ import urllib.request
 
 import boto3
 from botocore.config import Config
+from ports import free_port
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -41,18 +40,6 @@ def check(name, condition, found=""):
         sys.exit(f"FAILED: {name}: {found}")
     passed += 1
     print(f"ok: {name}", flush=True)
-
-
-def free_port():
-    """A port that no socket which asks for any free one is given: below the range that the kernel takes those from."""
-    while True:
-        with socket.socket() as s:
-            port = random.randrange(20000, 30000)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def until(what, seconds, attempt):

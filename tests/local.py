@@ -6,14 +6,14 @@
 import json
 import os
 import pathlib
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -22,18 +22,6 @@ def check(name, condition, found=""):
     if not condition:
         sys.exit(f"FAILED: {name}: {found}")
     print(f"ok: {name}", flush=True)
-
-
-def free_port():
-    """A port that no socket which asks for any free one is given: below the range that the kernel takes those from."""
-    while True:
-        with socket.socket() as s:
-            port = random.randrange(20000, 30000)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def blocks():
@@ -76,6 +64,9 @@ def main():
             check("the event disconnects", report["outcome"] == "DISCONNECTED", report)
             calls = [line for line in log.read_text().splitlines() if line.startswith("DisconnectCustomKeyStore ")]
             check("the emulator prints the call", len(calls) == 1 and calls[0].endswith(": OK"), calls)
+        except BaseException:
+            print(log.read_text(), file=sys.stderr)
+            raise
         finally:
             for process in started:
                 os.killpg(process.pid, signal.SIGTERM)
