@@ -56,6 +56,7 @@ struct Peer {
     is_function: bool,
     command: Vec<String>,
     folder: PathBuf,
+    roots: String,
 }
 
 impl Peer {
@@ -70,12 +71,25 @@ impl Peer {
             ("_HANDLER", "handler.handler"),
             ("LAMBDA_TASK_ROOT", "."),
             ("PATH", &path),
+            ("SSL_CERT_FILE", &self.roots),
+            ("AWS_CA_BUNDLE", &self.roots),
         ];
         Function::start(command, emulator, runtime_api, &settings).unwrap()
     }
 }
 
+/// The root certificates of this machine and that of the stand-in, as a file: on Lambda, too, each peer reads some 140.
+fn roots(emulator: &Emulator) -> String {
+    let of_machine = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+    let of_machine = of_machine.iter().find_map(|path| fs::read_to_string(path).ok());
+    let all = of_machine.expect("this machine's root certificates") + emulator.certificate().unwrap();
+    let path = env::temp_dir().join(format!("roots-{}.pem", std::process::id()));
+    fs::write(&path, all).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 fn peers(function: &str, python: &Path, emulator: &Emulator) -> Vec<Peer> {
+    let roots = roots(emulator);
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let request = format!(r#"{{"CustomKeyStoreId":"{ID}"}}"#);
     let tool = |name: &str| python.join(name).to_str().unwrap().to_owned();
@@ -84,6 +98,7 @@ fn peers(function: &str, python: &Path, emulator: &Emulator) -> Vec<Peer> {
         is_function,
         command,
         folder: Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+        roots: roots.clone(),
     };
     let curl = [
         "curl",

@@ -127,12 +127,16 @@ impl Hands<'_> {
             Refusal::Event(invalid) if self.origin.dry_run => vec![sentence(&invalid.instead)],
             Refusal::Event(invalid) => vec![sentence(&invalid.instead), by_hand()],
             Refusal::Guard(_) if self.origin.dry_run => {
-                vec!["Compare the ID with ALLOWED_KEY_STORE_IDS: a real run would be refused too".into()]
+                vec![
+                    "Compare the ID with ALLOWED_KEY_STORE_IDS (the stack's parameter AllowedKeyStoreIds): a real run would be refused too"
+                        .into(),
+                ]
             }
             Refusal::Guard(_) => vec![
                 "Compare the ID with the key store that you mean: this function may not disconnect this one".into(),
                 by_hand(),
-                "Add the ID to ALLOWED_KEY_STORE_IDS later, in a reviewed deployment, if the function is meant to disconnect it".into(),
+                "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
+                 AllowedKeyStoreIds) later, in a reviewed deployment".into(),
             ],
         }
     }
@@ -211,7 +215,8 @@ impl Hands<'_> {
             Some(KeyStoreType::Unknown(_)) | None => "It needs a working cluster or proxy, and takes up to 20 minutes",
         };
         format!(
-            "Reconnect once its keys may be used again, with a role that has kms:ConnectCustomKeyStore. {takes}: {}",
+            "Reconnect once its keys may be used again, with a role that has kms:ConnectCustomKeyStore. If the stack has a reconnect \
+             guard, disable its rule first. {takes}: {}",
             self.kms("connect-custom-key-store", self.id())
         )
     }

@@ -56,7 +56,6 @@ impl Function {
             .env("AWS_SESSION_TOKEN", "session")
             .env("AWS_ENDPOINT_URL", emulator.url())
             .env("AWS_ENDPOINT_URL_SNS", emulator.sns_url())
-            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stderr(lines.try_clone()?)
             .stdout(lines);
@@ -65,7 +64,7 @@ impl Function {
             // The first for the Rust SDK, the second for the CLI and boto3.
             command.env("SSL_CERT_FILE", &roots).env("AWS_CA_BUNDLE", &roots);
         }
-        let child = command.spawn()?;
+        let child = command.envs(settings.iter().copied()).spawn()?;
         Ok(Self { child, log, roots })
     }
 
