@@ -4,7 +4,9 @@ FUNCTION is the built binary, SBOM the CycloneDX document of what is linked. The
 
 import hashlib
 import json
+import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -49,6 +51,21 @@ def write_zip(target, entries):
             archive.writestr(entry, content)
 
 
+def shipped(page, folder, source):
+    """A page whose links to files that the archive does not have lead to `source`, the address of the repository at this
+    version. Without one they are plain text."""
+
+    def link(match):
+        text, target = match.groups()
+        path = target.split("#")[0]
+        if not path or path.startswith("http") or (page.parent / path).exists():
+            return match[0]
+        missing = os.path.normpath((page.parent / path).relative_to(folder))
+        return f"[{text}]({source}/{missing})" if source else text
+
+    return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", link, page.read_text())
+
+
 def licences(sbom):
     """The licence texts of what the document lists, as each crate ships them."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", str(ROOT / "Cargo.toml")]
@@ -79,6 +96,8 @@ def main():
         shutil.copy(ROOT / document, folder)
     for tree in FOLDERS:
         shutil.copytree(ROOT / tree, folder / tree)
+    for page in folder.rglob("*.md"):
+        page.write_text(shipped(page, folder, os.environ.get("SOURCE_URL")))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / "SHA256SUMS").write_text("".join(sums))

@@ -136,7 +136,7 @@ fn rule_for_a_central_account_works() {
     let blocks = blocks_of(MULTI_ACCOUNT);
     let under: Vec<_> = blocks
         .iter()
-        .filter(|(heading, _)| heading == "Several accounts and Regions")
+        .filter(|(heading, _)| heading == "Pull the switch from one place")
         .map(|(_, block)| block)
         .collect();
     let [rule, input] = under[..] else {
