@@ -615,7 +615,7 @@ fn ratios(figures: &[Figures], floor: &Times) -> Vec<Ratio> {
     ]
 }
 
-/// What is found, what the last committed run found, and what must be reached.
+/// Prints each ratio beside that of the last committed run and the limit.
 fn compare(last: &Path, now: &[Ratio]) {
     /// Two runs on one machine differ by less.
     const NOISE: f64 = 1.1;

@@ -19,6 +19,7 @@ import urllib.request
 
 import boto3
 from botocore.config import Config
+from pages import LOCAL, Pages
 from ports import free_port
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
@@ -288,45 +289,28 @@ def by_hand(cloud, outputs, inbox, selected, chat, pager):
     cloud.connect_again()
 
 
-def blocks(document):
-    """The shell commands of a document, by the heading of second level under which they stand."""
-    found, heading, block = {}, "", None
-    for line in (ROOT / document).read_text().splitlines():
-        if block is None and line.startswith("## "):
-            heading = line[3:]
-        elif line == "```sh":
-            block = []
-        elif line == "```" and block is not None:
-            found.setdefault(heading, []).append("\n".join(block))
-            block = None
-        elif block is not None:
-            block.append(line)
-    return found
+def typed(cloud, commands, folder=None, environment=None, status=0):
+    """What commands print that a reader types, as they stand in a document."""
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(["set -eu", LOCAL, *commands])],
+        env=environment or cloud.environment,
+        cwd=folder or cloud.folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    check(f"exit status of: {commands[-1][:60]}…", done.returncode == status, done.stdout[-3000:] + done.stderr[-3000:])
+    return done.stdout + done.stderr
 
 
-# Version 1 of the CLI takes the global addresses of these two whatever AWS_ENDPOINT_URL says, unless it is told on the command line.
-LOCAL = """aws() {
-    case "$1" in
-        sqs | rds) command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;;
-        *) command aws "$@" ;;
-    esac
-}"""
-
-
-def runbook(cloud, outputs, inbox):
+def runbook(cloud, outputs, inbox, pages):
     """The runbook's commands, as they stand there, from top to bottom. A failed event is waiting."""
-    commands = blocks("docs/runbook.md")
+    commands = {heading: pages.take("docs/runbook.md", heading) for heading in ("Emergency", "A false alarm", "Before", "After")}
     preamble = commands["Emergency"][0]
-    check("the runbook's chapters", list(commands) == ["Emergency", "A false alarm", "Before", "After"], list(commands))
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
 
     def run(chapter):
-        script = "\n".join(["set -eu", LOCAL, preamble, *commands[chapter]])
-        done = subprocess.run(
-            ["bash", "-c", script], env=environment, cwd=cloud.folder, capture_output=True, text=True, timeout=180
-        )
-        check(f"runbook, {chapter}: exit status", done.returncode == 0, done.stdout + done.stderr)
-        return done.stdout
+        return typed(cloud, [preamble, *commands[chapter]], environment=environment)
 
     def tells(shown, outcome):
         # As JSON, or as text: ministack gives a function no log format.
@@ -336,7 +320,9 @@ def runbook(cloud, outputs, inbox):
     check("runbook, Before: the drill reports", tells(shown, "DRY_RUN"), shown)
     inbox.wait_for("DRY_RUN")
     shown = run("Emergency")
+    check("runbook, Emergency: account, Region and key stores are shown", f"{REGION}:{ACCOUNT}:function:" in shown and ARCHIVE in shown, shown)
     check("runbook, Emergency: it disconnects", tells(shown, "DISCONNECTED"), shown)
+    check("runbook, Emergency: the report has who asked", f"arn:aws:iam::{ACCOUNT}" in shown or f"arn:aws:sts::{ACCOUNT}" in shown, shown)
     check("runbook, Emergency: by hand shows the state", re.search(r"\d\d:\d\d:\d\d DISCONNECTED", shown), shown)
     check("runbook, A false alarm: the rules are listed", f"{STACK}-AlarmRule" in run("A false alarm"))
     # The two asynchronous runs are over before the store is connected again.
@@ -353,14 +339,21 @@ def runbook(cloud, outputs, inbox):
     inbox.take()
 
 
-def hangs_on_the_store(cloud):
-    """The commands that find what a key encrypts, as they stand in the drill's page."""
-    commands = blocks("docs/drill.md")["What hangs on the store"]
-    done = subprocess.run(
-        ["bash", "-c", "\n".join(["set -eu", LOCAL, *commands])], env=cloud.environment, capture_output=True, text=True, timeout=120
-    )
-    check("what hangs on the store: exit status", done.returncode == 0, done.stdout + done.stderr)
-    check("what hangs on the store: topics are listed", f":{STACK}-Topic" in done.stdout, done.stdout)
+def drill(cloud, pages):
+    """The commands of the drill's page: that of the probe, and those that find what a key encrypts."""
+    environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
+    shown = typed(cloud, pages.take("docs/drill.md", "What it proves"), environment=environment, status=255)
+    check("drill: no key store has the probe's ID", "CustomKeyStoreNotFoundException" in shown, shown)
+    commands = pages.take("docs/drill.md", "What hangs on the store")
+    key = re.search(r"^KEY=(\S+)$", "\n".join(commands), re.MULTILINE)[1]
+    attributes = {"KmsMasterKeyId": key, "KmsDataKeyReusePeriodSeconds": "600"}
+    cloud.client("sqs").create_queue(QueueName="encrypted", Attributes=attributes)
+    volume = cloud.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=1, Encrypted=True, KmsKeyId=key)["VolumeId"]
+    shown = typed(cloud, commands, environment=environment)
+    check("drill: the keys of a store are listed", re.search(rf"^{PAYMENTS}\tarn:aws:kms:\S+\tEnabled$", shown, re.MULTILINE), shown)
+    check("drill: a volume under the key is listed", volume in shown, shown)
+    check("drill: the last column is the queue's seconds", f":encrypted\t{key}\t600\n" in shown, shown)
+    check("drill: topics are listed", f":{STACK}-Topic" in shown, shown)
 
 
 def operator(cloud):
@@ -606,25 +599,145 @@ def local_template(built):
     return local
 
 
-def archive(cloud):
-    """The release archive deploys with no Rust at hand, and over a stack that was deployed from source."""
+def unpacked(cloud):
+    """The release archive in a folder, with its checksums as the page has them, and the template as ministack takes it."""
     (packed,) = (ROOT / "dist").glob("*-x86_64.zip")
-    folder = cloud.folder / "unpacked"
-    shutil.unpack_archive(packed, folder)
-    (folder,) = folder.iterdir()
-    done = subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
-    check("archive: the checksums are right", done.returncode == 0, done.stdout + done.stderr)
-    template = local_template(folder / "template.yaml")
+    shutil.unpack_archive(packed, cloud.folder / "unpacked")
+    (folder,) = (cloud.folder / "unpacked").iterdir()
+    return folder
+
+
+def parameters_of(cloud, name):
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+
+
+def archive(cloud, pages):
+    """A stranger with the release archive, without Rust, by the pages alone: deploy, drill, change, upgrade and uninstall."""
+    folder = unpacked(cloud)
+    for page in folder.rglob("*.md"):
+        links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        dead = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
+        check(f"archive: every link of {page.name} leads somewhere", not dead, dead)
+    typed(cloud, pages.take("docs/deploying.md", "From a release archive"), folder)
+    local_template(folder / "template.yaml").replace(folder / "template.yaml")
     rust = [place for place in cloud.environment["PATH"].split(":") if (pathlib.Path(place) / "cargo").exists()]
     without = ":".join(place for place in cloud.environment["PATH"].split(":") if place not in rust)
-    before, cloud.environment["PATH"] = cloud.environment["PATH"], without
+    environment = {**cloud.environment, "PATH": without, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
     check("archive: there is no cargo", shutil.which("cargo", path=without) is None, without)
-    parameters = {"AllowedKeyStoreIds": ARCHIVE, "KmsEndpointUrl": cloud.kms_url, "NoticeEmail": "ops@example.com"}
-    for name, wanted in [(f"{STACK}-archive", parameters), (f"{STACK}-any", {**parameters, "AllowedKeyStoreIds": "*"})]:
-        outputs = deploy(cloud, template, name, wanted)
-        report, _ = shell(cloud, outputs["DryRunCommand"].replace("KEY_STORE_ID", ARCHIVE))
-        check(f"archive: {name} runs", (report["outcome"], report["drill"]["permission"]) == ("DRY_RUN", "ALLOWED"), report)
-    cloud.environment["PATH"] = before
+    name = f"{STACK}-stranger"
+
+    def run(commands, stack=name, more=""):
+        lines = [command.replace(STACK, stack) + more for command in commands]
+        return typed(cloud, lines, folder, environment)
+
+    before = pages.take("docs/deploying.md", "Before you deploy")
+    check("archive: the key store's ID is shown", f"{PAYMENTS}\tpayments-hsm\tCONNECTED" in run(before))
+    deploying, drilling = pages.take("docs/deploying.md", "Deploy")
+    check("the README deploys like the page", pages.take("README.md", "Deploy and check") == [*before, deploying, drilling])
+    run([deploying], more=f" KmsEndpointUrl={cloud.kms_url}")
+    command = run([drilling]).strip()
+    outputs = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    texts = zip(pages.take("docs/deploying.md", "Break glass"), ("DryRunCommand", "BreakGlassCommand"))
+    same = [text.replace("NAME", outputs["FunctionName"]) == outputs[key] for text, key in texts]
+    check("the page's break-glass commands are the outputs", all(same), (same, outputs))
+    report, _ = shell(cloud, command.replace("KEY_STORE_ID", PAYMENTS).replace("WHO", "stranger"))
+    found = (report["outcome"], report["drill"]["permission"], report["requestedBy"])
+    check("archive: the function runs", found == ("DRY_RUN", "ALLOWED", "stranger"), report)
+    digest = run(pages.take("docs/hardening.md", "What the allow-list fences"), stack=STACK).split()[0]
+    check("hardening: the digest is that of the report", digest == report["allowListSha256"], (digest, report))
+
+    schedule, no_schedule, show = pages.take("docs/deploying.md", "Change a parameter")
+    run([schedule])
+    changed = parameters_of(cloud, name)
+    found = (changed["ScheduleExpression"], changed["NoticeEmail"], changed["KmsEndpointUrl"])
+    check("a parameter is changed, and the others stay", found == ("cron(0 20 ? * FRI *)", "security@example.com", cloud.kms_url), changed)
+    run([no_schedule])
+    shown = run([show])
+    check("the schedule is removed, and the others stay", "NoticeEmail\tsecurity@example.com" in shown and "FRI" not in shown, shown)
+
+    # Two chapters of this page's parameters: the build for arm64, which no check makes, and termination protection.
+    _, protection = pages.take("docs/deploying.md", "Parameters")
+    run([protection])
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    check("termination protection is on", stack["EnableTerminationProtection"], stack)
+    run([protection.replace("--enable", "--no-enable")])
+    run(pages.take("docs/operations.md", "Silence"))
+    listed = cloud.client("sns").list_subscriptions_by_topic(TopicArn=outputs["TopicArn"])["Subscriptions"]
+    check("a second address is subscribed", len(listed) == 2, listed)
+    package, processed = pages.take("docs/multi-account.md", "Deploy to all")
+    cloud.client("s3").create_bucket(Bucket="packages")
+    run([package.replace("BUCKET", "packages")])
+    check("the template is packaged", "s3://packages/" in (folder / "packaged.yaml").read_text())
+    run([processed])
+    text = (folder / "processed.json").read_text()
+    check("the processed template has no macro", "AWS::Lambda::Function" in text and "AWS::Serverless" not in text, text[:500])
+
+    # The stack that was deployed from source, with everything on.
+    was = parameters_of(cloud, STACK)
+    run(pages.take("docs/deploying.md", "Upgrade"), stack=STACK)
+    check("upgrade: every parameter stays", parameters_of(cloud, STACK) == was, (was, parameters_of(cloud, STACK)))
+    report, _ = shell(cloud, run([drilling], stack=STACK).strip().replace("KEY_STORE_ID", PAYMENTS))
+    check("upgrade: the function runs", report["outcome"] == "DRY_RUN", report)
+
+    removal = pages.take("docs/deploying.md", "Uninstall")
+    run(removal)
+    left = cloud.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])["StackSummaries"]
+    check("uninstall: the stack is gone", name not in {entry["StackName"] for entry in left}, left)
+    groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=f"{name}-")["logGroups"]
+    check("uninstall: the log group is gone too", groups == [], groups)
+
+
+def guided(cloud):
+    """`sam deploy --guided`, with the answers that the page gives: two parameters, Enter for the rest, and no signing."""
+    (folder,) = (cloud.folder / "unpacked").iterdir()
+    answers = {"AllowedKeyStoreIds": ARCHIVE, "NoticeEmail": "security@example.com", "KmsEndpointUrl": cloud.kms_url}
+    names = yaml_parse((folder / "template.yaml").read_text())["Parameters"]
+    lines = [f"{STACK}-guided", REGION, *(answers.get(name, "") for name in names), "n", "y", "n", "n", "y", "", ""]
+    command = ["sam", "deploy", "--guided", "--stack-name", f"{STACK}-guided"]
+    done = subprocess.run(
+        command, cwd=folder, env=cloud.environment, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=300
+    )
+    check("guided: it deploys", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
+    check("guided: it asks about signing, which the page says", "sign your code" in done.stdout, done.stdout[-3000:])
+    set_to = parameters_of(cloud, f"{STACK}-guided")
+    check("guided: the answers arrive", {key: set_to[key] for key in answers} == answers, set_to)
+
+
+def chat_page(cloud, outputs, pages):
+    """The command that connects a channel. ministack does not know the two types of Amazon Q, which cfn-lint judges alone."""
+    template = yaml_parse((ROOT / "examples/chat/template.yaml").read_text())
+    unknown = [name for name, resource in template["Resources"].items() if "Chatbot" in resource["Type"]]
+    check("two channels are left out", len(unknown) == 2, unknown)
+    for name in unknown:
+        del template["Resources"][name]
+    template.pop("Outputs", None)
+    (cloud.folder / "chat.yaml").write_text(yaml_dump(template))
+    (command,) = pages.take("docs/operations.md", "Chat")
+    command = command.replace("examples/chat/template.yaml", "chat.yaml").replace("TOPIC_ARN", outputs["ChatTopicArn"])
+    typed(cloud, [command])
+    check("the chat's stack is there", parameters_of(cloud, "key-store-chat")["SlackChannelId"] == "C0123456789")
+
+
+def triggers_page(cloud, inbox, pages):
+    """A rehearsal of an alarm, and a rule with a constant Input, by the commands of the page."""
+    rehearse, constant = pages.take("docs/triggers.md", "Triggers")
+    cloudwatch, events = cloud.client("cloudwatch"), cloud.client("events")
+    alarm = {"AlarmName": "XksProxyErrorsHigh", "Namespace": "AWS/KMS", "MetricName": "XksProxyErrors", "Statistic": "Sum"}
+    cloudwatch.put_metric_alarm(**alarm, Period=60, EvaluationPeriods=1, Threshold=5, ComparisonOperator="GreaterThanThreshold")
+    typed(cloud, [rehearse])
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["XksProxyErrorsHigh"])["MetricAlarms"]
+    check("rehearsal: the alarm is in ALARM", (alarm["StateValue"], alarm["StateReason"]) == ("ALARM", "Rehearsal"), alarm)
+    typed(cloud, [constant])
+    inbox.take()
+    detail = {"alarmName": "HsmUnhealthy", "state": {"value": "ALARM"}}
+    entry = {"Source": "aws.cloudwatch", "DetailType": "CloudWatch Alarm State Change", "Detail": json.dumps(detail)}
+    notice = delivered(cloud, inbox, "constant Input", lambda: events.put_events(Entries=[entry]), "direct")
+    check("constant Input: the rule is who asked", notice["requestedBy"] == "rule hsm-unhealthy", notice)
+    (central,) = pages.take("docs/multi-account.md", "Pull the switch from one place")
+    shown = json.loads(typed(cloud, [central]))
+    check("the central account's event is taken", shown["FailedEntryCount"] == 0, shown)
 
 
 def company(cloud, template):
@@ -645,11 +758,17 @@ def company(cloud, template):
         "VpcSubnetIds": subnet,
         "VpcSecurityGroupIds": group,
         "UseFipsEndpoint": "true",
+        "DryRun": "true",
+        "MailCleanDrills": "false",
     }
     name = f"{STACK}-company"
     outputs = deploy(cloud, template, name, parameters, ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"])
     check("company: the break-glass policy has its name", outputs["BreakGlassPolicyArn"].endswith(":policy/break-glass"), outputs)
     function = cloud.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
+    resources = cloud.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    (mail,) = [entry["PhysicalResourceId"] for entry in resources if entry["LogicalResourceId"] == "EmailSubscription"]
+    attributes = cloud.client("sns").get_subscription_attributes(SubscriptionArn=mail)["Attributes"]
+    check("observe mode: every notice is mailed", "FilterPolicy" not in attributes, attributes)
     check("company: FIPS endpoints", function["Environment"]["Variables"]["AWS_USE_FIPS_ENDPOINT"] == "true", function)
     # ministack 1.5.33 reports neither the VPC of a function nor the boundary of a role that a template makes. What hangs on the
     # VPC's condition shows that it holds, and the template itself that no role is without a boundary.
@@ -666,6 +785,7 @@ def main():
     emulator, ministack = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         cloud = Cloud(emulator, ministack, pathlib.Path(folder))
+        pages = Pages()
         try:
             alarm_topic = cloud.client("sns").create_topic(Name="alarms")["TopicArn"]
             template = local_template(ROOT / ".aws-sam/build/template.yaml")
@@ -676,18 +796,22 @@ def main():
             pager = Inbox(cloud, outputs["TopicArn"], "pager", filter_policy("Pager"))
             by_hand(cloud, outputs, inbox, selected, chat, pager)
             operator(cloud)
-            hangs_on_the_store(cloud)
+            drill(cloud, pages)
             refusals(cloud, outputs, inbox)
-            runbook(cloud, outputs, inbox)
+            runbook(cloud, outputs, inbox, pages)
+            chat_page(cloud, outputs, pages)
             rules(cloud)
             asynchronous(cloud, outputs, inbox, alarm_topic)
             schedule(cloud, inbox)
+            triggers_page(cloud, inbox, pages)
             permissions(cloud)
             given_up(cloud, outputs, alarm_topic)
             rejected(cloud, template)
             any_key_store(cloud, template)
-            archive(cloud)
+            archive(cloud, pages)
+            guided(cloud)
             company(cloud, template)
+            check("every command of the documents is run", not pages.left, pages.left)
         finally:
             cloud.stop()
             if os.environ.get("KEEP_LOGS"):
