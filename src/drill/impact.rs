@@ -29,8 +29,6 @@ use crate::{
 /// The time between two `DescribeKey`, and how many are waited for at once.
 const DESCRIBE_PAUSE: Duration = Duration::from_millis(10);
 const DESCRIBED_AT_ONCE: usize = 16;
-/// How a gap in the last uses begins.
-const OF_LAST_USE: &str = "The last use";
 /// The time between two `GetKeyLastUsage`, and how many are made.
 const LAST_USAGE_PAUSE: Duration = Duration::from_millis(500);
 const MOST_LAST_USAGES: usize = 100;
@@ -54,6 +52,9 @@ pub struct Impact {
     /// The keys; absent if they could not be listed.
     #[serde(flatten)]
     pub found: Option<Found>,
+    /// True if the last use of some key was not looked up, or could not be read: more keys may have been used lately.
+    #[serde(skip)]
+    pub(crate) has_unread_uses: bool,
 }
 
 /// The keys of a key store.
@@ -125,6 +126,7 @@ pub(super) async fn of(kms: &Client, store: &KeyStoreId, now: SystemTime, until:
         until,
         complete: true,
         gaps: Vec::new(),
+        has_unread_uses: false,
     };
     let listed = match search.aliases().await {
         Ok(aliases) => search.keys().await.map(|keys| (aliases, keys)),
@@ -142,6 +144,7 @@ pub(super) async fn of(kms: &Client, store: &KeyStoreId, now: SystemTime, until:
         complete: search.complete,
         gaps: search.gaps,
         found,
+        has_unread_uses: search.has_unread_uses,
     }
 }
 
@@ -154,6 +157,7 @@ struct Search<'a> {
     until: Instant,
     complete: bool,
     gaps: Vec<String>,
+    has_unread_uses: bool,
 }
 
 /// What is known of one described key.
@@ -310,12 +314,14 @@ impl Search<'_> {
             looked_up += 1;
         }
         if let Some((count, code)) = failed {
-            self.gap(&format!("{OF_LAST_USE} of {count} keys could not be read ({code})."));
+            self.has_unread_uses = true;
+            self.gap(&format!("The last use of {count} keys could not be read ({code})."));
         }
         if looked_up < keys.len() {
             self.complete = false;
+            self.has_unread_uses = true;
             self.gap(&format!(
-                "{OF_LAST_USE} was looked up for {looked_up} of {} keys.",
+                "The last use was looked up for {looked_up} of {} keys.",
                 keys.len()
             ));
         }
@@ -502,11 +508,7 @@ impl Impact {
             count => format!("; {count} that may be could not be read"),
         };
         let recent = hour + day;
-        let at_least = if self.gaps.iter().any(|gap| gap.starts_with(OF_LAST_USE)) {
-            "at least "
-        } else {
-            ""
-        };
+        let at_least = if self.has_unread_uses { "at least " } else { "" };
         let used = match (found.keys, recent) {
             (0, _) => String::new(),
             (_, 0) => "; none is known to have been used in the last day".into(),
