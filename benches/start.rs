@@ -512,8 +512,8 @@ fn floor(bench: &Bench) -> Times {
         .arg(&file)
         .output()
         .unwrap();
-    let told = String::from_utf8(done.stdout).unwrap();
-    let each: Vec<f64> = told
+    let printed = String::from_utf8(done.stdout).unwrap();
+    let each: Vec<f64> = printed
         .lines()
         .map(|line| {
             let (status, seconds) = line.split_once(' ').expect("a status and a time");
@@ -661,7 +661,7 @@ fn main() {
         "\nThe floor: the same three requests by curl on one open connection, {} ms.",
         floor.shown()
     );
-    let told: Vec<_> = bench
+    let peers: Vec<_> = bench
         .peers
         .iter()
         .zip(&figures)
@@ -674,8 +674,8 @@ fn main() {
         .iter()
         .map(|ratio| json!({ "name": ratio.name, "found": ratio.found }))
         .collect();
-    let told = json!({ "peers": told, "ratios": ratios });
-    fs::write(result, serde_json::to_string_pretty(&told).unwrap()).unwrap();
+    let figures = json!({ "peers": peers, "ratios": ratios });
+    fs::write(result, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
     delays(&bench);
     polls(&bench);
     slow(&mut bench);
