@@ -16,12 +16,9 @@ use crate::{
     disconnect::read_until_answered,
     guard::Target,
     outcome::Outcome,
-    run::{DryRun, Origin, Progress},
+    run::{Drill, DryRun, Impact, Origin, Progress},
     self_check::{Tries, self_check},
 };
-
-pub use impact::{Impact, LastUsed, TopKey};
-pub use probe::{Drill, Permission};
 
 /// Runs the drill against one key store. The outcome is that of the state: a dry run whose store cannot be read has
 /// failed, because a real run could not be verified.

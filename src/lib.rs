@@ -28,7 +28,7 @@ pub mod aws;
 pub mod budget;
 pub mod config;
 mod disconnect;
-pub mod drill;
+mod drill;
 pub mod error;
 pub mod event;
 pub mod guard;

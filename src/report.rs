@@ -2,6 +2,7 @@
 //! the log line share.
 
 pub(crate) mod chat;
+mod impact;
 mod log;
 mod message;
 mod metrics;
@@ -16,12 +17,11 @@ use serde::Serialize;
 
 use crate::{
     aws::{CallError, ConnectionState, KeyStoreType},
-    drill::{Drill, Impact},
     error::ErrorType,
     event::Trigger,
     ids::KeyStoreId,
     outcome::{Failure, Name, NotVerified, Outcome, Severity},
-    run::{AwsRequestIds, Origin, Progress},
+    run::{AwsRequestIds, Drill, Impact, Origin, Progress},
     text,
 };
 use message::{message, situation};

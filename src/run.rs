@@ -1,5 +1,7 @@
 //! The data of one run: its invocation, its origin, and its progress so far. This module makes no calls.
 
+mod found;
+
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -8,10 +10,11 @@ use tokio::time::Instant;
 use crate::{
     aws::{ConnectionState, KeyStore},
     config::{Config, Function},
-    drill::{Drill, Impact},
     event::{Event, Payload, Request, Trigger, TriggerType},
     ids::{AccountRegion, KeyStoreId},
 };
+
+pub use found::{Drill, Found, Impact, LastUsed, Permission, TopKey};
 
 /// One invocation, as Lambda delivered it.
 #[derive(Debug, Clone)]

@@ -17,13 +17,13 @@ use aws_sdk_kms::{
     primitives::{DateTime, DateTimeFormat},
 };
 use futures_util::{StreamExt as _, stream};
-use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     aws::{CallError, Cause, Operation, call, retry::persist},
     budget::READS,
     ids::KeyStoreId,
+    run::{Found, Impact, LastUsed, TopKey},
 };
 
 /// The time between two `DescribeKey`, and how many are waited for at once.
@@ -39,84 +39,6 @@ const ALIASES_SHOWN: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What a disconnect would stop.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Impact {
-    /// False if something was not looked at.
-    pub complete: bool,
-    /// What could not be read, a sentence each.
-    pub gaps: Vec<String>,
-    /// The keys; absent if they could not be listed.
-    #[serde(flatten)]
-    pub found: Option<Found>,
-    /// True if the last use of some key was not looked up, or could not be read: more keys may have been used lately.
-    #[serde(skip)]
-    pub(crate) has_unread_uses: bool,
-}
-
-/// The keys of a key store.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Found {
-    /// RFC 3339, UTC: the moment to which the windows of `lastUsed` relate.
-    pub as_of: String,
-    /// All keys that `ListKeys` gave, AWS managed keys included.
-    pub keys_in_account: usize,
-    /// Keys that may not be described, so that it is not known whether they are in the store.
-    pub not_readable: usize,
-    /// Keys in the store.
-    pub keys: usize,
-    /// How many of them are in which key state.
-    pub by_state: BTreeMap<String, usize>,
-    /// When they were last used.
-    pub last_used: LastUsed,
-    /// At most 20 of them, the most recently used first.
-    pub top: Vec<TopKey>,
-}
-
-/// How many keys were last used when; each is counted in the narrowest window.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LastUsed {
-    /// In the last hour.
-    pub hour: usize,
-    /// In the last day.
-    pub day: usize,
-    /// In the last week.
-    pub week: usize,
-    /// Before that.
-    pub older: usize,
-    /// Never: created since KMS records uses, and not used since.
-    pub never: usize,
-    /// Not known: older than KMS's records, or not readable.
-    pub unknown: usize,
-    /// Not looked up, because there were too many or the time was over.
-    pub not_looked_up: usize,
-}
-
-/// A key in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TopKey {
-    /// Its ID.
-    pub key_id: String,
-    /// Its aliases, at most three.
-    pub aliases: Vec<String>,
-    /// Its key state.
-    pub state: String,
-    /// RFC 3339, UTC; absent if it is not known to have been used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_used: Option<String>,
-    /// What it was used for, such as `Decrypt`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<String>,
-}
 
 /// Finds out which keys are in the store, until `until`. `now` is the wall clock's time.
 pub(super) async fn of(kms: &Client, store: &KeyStoreId, now: SystemTime, until: Instant) -> Impact {
@@ -483,73 +405,6 @@ fn rfc3339(time: DateTime) -> String {
     DateTime::from_secs(time.secs())
         .fmt(DateTimeFormat::DateTime)
         .unwrap_or_default()
-}
-
-impl Impact {
-    /// What it says, as one sentence for people.
-    #[must_use]
-    pub(crate) fn sentence(&self) -> String {
-        let Some(found) = &self.found else {
-            return "The keys that a disconnect would stop could not be listed.".into();
-        };
-        let LastUsed { hour, day, .. } = found.last_used;
-        // What could not be read may be in it too.
-        let is_whole = self.complete && found.not_readable == 0;
-        let keys = match (found.keys, is_whole) {
-            (0, true) => "No key is in it".into(),
-            (0, false) => "No key is known to be in it".into(),
-            (1, true) => "1 key is in it".into(),
-            (1, false) => "At least 1 key is in it".into(),
-            (count, true) => format!("{count} keys are in it"),
-            (count, false) => format!("At least {count} keys are in it"),
-        };
-        let unread = match found.not_readable {
-            0 => String::new(),
-            count => format!("; {count} that may be could not be read"),
-        };
-        let recent = hour + day;
-        let at_least = if self.has_unread_uses { "at least " } else { "" };
-        let used = match (found.keys, recent) {
-            (0, _) => String::new(),
-            (_, 0) => "; none is known to have been used in the last day".into(),
-            (_, count) => format!(
-                "; {at_least}{count} {} used in the last day",
-                if count == 1 { "was" } else { "were" }
-            ),
-        };
-        let last = found.top.first().filter(|key| recent > 0 && key.last_used.is_some());
-        let last = last.map(|key| {
-            let name = key.aliases.first().unwrap_or(&key.key_id);
-            let name = crate::text::plain(name, 64);
-            let to = key
-                .operation
-                .as_deref()
-                .map(|operation| format!(" to {}", words(operation)));
-            format!(
-                ", last {name}{} at {}",
-                to.unwrap_or_default(),
-                key.last_used.as_deref().unwrap_or_default()
-            )
-        });
-        let partly = if self.complete {
-            ""
-        } else {
-            "; this list is not complete"
-        };
-        format!("{keys}{used}{}{unread}{partly}.", last.unwrap_or_default())
-    }
-}
-
-/// `GenerateDataKey` → `generate data key`.
-fn words(operation: &str) -> String {
-    let mut words = String::new();
-    for c in operation.chars() {
-        if c.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(c.to_ascii_lowercase());
-    }
-    words
 }
 
 #[cfg(test)]

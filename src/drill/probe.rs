@@ -7,41 +7,15 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_kms::{Client, operation::RequestId as _};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
     aws::{Cause, Operation, call_once},
-    run::DryRun,
+    run::{Drill, DryRun, Permission},
 };
 
 /// An ID that no key store has. It is written here, and the request takes no other.
 const NOBODYS: &str = "cks-00000000000000000";
-
-/// The proof of the permission, as an auditor files it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Drill {
-    /// What the probe showed.
-    pub permission: Permission,
-    /// AWS's ID of the probe's request, which CloudTrail has too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probe_request_id: Option<String>,
-}
-
-/// What the probe showed of the permission to disconnect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Permission {
-    /// KMS looked for the ID: the request was let through.
-    Allowed,
-    /// A policy denies it.
-    Denied,
-    /// The probe was not made, or its answer shows neither.
-    Unknown,
-}
 
 /// Makes the probe, once, in a dry run. `listing` is what the self-check found: a store with that ID must not exist. Gives
 /// the proof, and a finding if it is not `ALLOWED`.

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Keys, Report, notice};
-use crate::{drill::Impact, text};
+use crate::{run::Impact, text};
 
 /// The body of the message. All messages with one `thread` are shown in one thread.
 pub(super) fn body(report: &Report, thread: &str) -> String {

@@ -1,13 +1,12 @@
 //! The message of a report, for a person who was woken by it: what happened, do the keys work, who asked. One to three
 //! short sentences without a command, which say what was read and nothing beyond it. What to do is in `steps`.
 
-use super::Stage;
+use super::{Stage, impact};
 use crate::{
     aws::{CallError, Cause, ConnectionState, Operation},
-    drill::{Impact, Permission},
     event::{Trigger, TriggerType},
     outcome::{Failure, NotVerified, Outcome, Refusal},
-    run::{Origin, Progress},
+    run::{Origin, Permission, Progress},
     text,
 };
 
@@ -148,7 +147,7 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         } else {
             String::new()
         },
-        progress.impact.as_ref().map(Impact::sentence).unwrap_or_default(),
+        progress.impact.as_ref().map(impact::sentence).unwrap_or_default(),
     ]
 }
 
