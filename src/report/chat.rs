@@ -4,12 +4,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Keys, Report, notice};
+use super::{Keys, Report};
 use crate::{run::Impact, text};
 
-/// The body of the message. All messages with one `thread` are shown in one thread.
-pub(super) fn body(report: &Report, thread: &str) -> String {
-    let title = escaped(&notice::subject(report));
+/// The body of the message, under the subject of the notice. All messages with one `thread` are shown in one thread.
+pub(super) fn body(report: &Report, subject: &str, thread: &str) -> String {
+    let title = escaped(subject);
     let steps: Vec<_> = report.next_steps.iter().map(|step| step_of(report, step)).collect();
     let mut content = Map::new();
     content.insert("textType".into(), "client-markdown".into());

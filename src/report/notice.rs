@@ -42,9 +42,10 @@ impl Message {
 
     /// The chat message of a report.
     pub(crate) fn chat(report: &Report, thread: &str) -> Self {
+        let subject = subject(report);
         Self {
-            subject: subject(report),
-            body: chat::body(report, thread),
+            body: chat::body(report, &subject, thread),
+            subject,
             attributes: attributes(report),
             fifo: None,
         }
