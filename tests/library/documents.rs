@@ -348,3 +348,23 @@ fn every_promise_names_what_holds_it() {
     }
     assert!(rows >= 15, "{rows} promises");
 }
+
+/// The kill path stays minimal: only the handler, which chooses between a run and a drill, imports the drill.
+#[test]
+fn only_the_handler_imports_the_drill() {
+    fn rust_files(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+            .collect()
+    }
+    let source = root().join("src");
+    let imports = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("drill::");
+    let mut found: Vec<_> = rust_files(&source)
+        .into_iter()
+        .filter(imports)
+        .map(|path| path.strip_prefix(&source).unwrap().to_owned())
+        .collect();
+    found.sort();
+    assert_eq!(found, [PathBuf::from("handler.rs")]);
+}
