@@ -57,11 +57,11 @@ def shipped(page, folder, source):
 
     def link(match):
         text, target = match.groups()
-        path = target.split("#")[0]
+        path, _, heading = target.partition("#")
         if not path or path.startswith("http") or (page.parent / path).exists():
             return match[0]
         missing = os.path.normpath((page.parent / path).relative_to(folder))
-        return f"[{text}]({source}/{missing})" if source else text
+        return f"[{text}]({source}/{missing}{heading and '#' + heading})" if source else text
 
     return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", link, page.read_text())
 

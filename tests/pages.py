@@ -1,4 +1,4 @@
-"""The shell commands of the documents. Each is run by the script, or there is a reason why not."""
+"""The shell commands of the documents (blocks marked `sh`). The script tries each chapter, or there is a reason why not."""
 
 import pathlib
 import re
