@@ -32,7 +32,7 @@ PARAMETERS = {
     "NoticeTopicArn": ARN["AWS::SNS::Topic"].format("notices"),
     "TopicKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
-# Findings that are right of the list and wrong of AWS. One that is no longer found must be taken out.
+# The list causes these findings, but AWS accepts the policy. The step fails if one of them is no longer found: remove it then.
 UNDERSTOOD = {
     # Newer than the list: https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
     "Unknown action kms:GetKeyLastUsage",

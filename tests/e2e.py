@@ -216,7 +216,11 @@ def sam_deploy(cloud, template, stack_name, parameters, capabilities=("CAPABILIT
 def deploy(cloud, template, stack_name, parameters, capabilities=("CAPABILITY_IAM",)):
     done = sam_deploy(cloud, template, stack_name, parameters, capabilities)
     check(f"sam deploy of {stack_name}", done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:])
-    stack = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
+    return outputs_of(cloud, stack_name)
+
+
+def outputs_of(cloud, stack_name):
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
@@ -346,7 +350,7 @@ def drill(cloud, pages):
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
     shown = typed(cloud, pages.take("docs/drill.md", "What it proves"), environment=environment, status=255)
     check("drill: no key store has the probe's ID", "CustomKeyStoreNotFoundException" in shown, shown)
-    commands = pages.take("docs/drill.md", "What hangs on the store")
+    commands = pages.take("docs/drill.md", "Data that depends on the store")
     key = re.search(r"^KEY=(\S+)$", "\n".join(commands), re.MULTILINE)[1]
     attributes = {"KmsMasterKeyId": key, "KmsDataKeyReusePeriodSeconds": "600"}
     cloud.client("sqs").create_queue(QueueName="encrypted", Attributes=attributes)
@@ -601,7 +605,7 @@ def local_template(built):
 
 
 def unpacked(cloud):
-    """The release archive in a folder, with its checksums as the page has them, and the template as ministack takes it."""
+    """The folder of the unpacked release archive."""
     (packed,) = (ROOT / "dist").glob("*-x86_64.zip")
     shutil.unpack_archive(packed, cloud.folder / "unpacked")
     (folder,) = (cloud.folder / "unpacked").iterdir()
@@ -613,9 +617,8 @@ def parameters_of(cloud, name):
     return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
 
 
-def archive(cloud, pages):
+def archive(cloud, folder, pages):
     """A stranger with the release archive, without Rust, by the pages alone: deploy, drill, change, upgrade and uninstall."""
-    folder = unpacked(cloud)
     for page in folder.rglob("*.md"):
         links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
         dead = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
@@ -639,15 +642,14 @@ def archive(cloud, pages):
     check("the README deploys like the page", pages.take("README.md", "Deploy and check") == [*before, deploying, drilling])
     run([deploying], more=f" KmsEndpointUrl={cloud.kms_url}")
     command = run([drilling]).strip()
-    outputs = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    outputs = outputs_of(cloud, name)
     texts = zip(pages.take("docs/deploying.md", "Break glass"), ("DryRunCommand", "BreakGlassCommand"))
     same = [text.replace("NAME", outputs["FunctionName"]) == outputs[key] for text, key in texts]
     check("the page's break-glass commands are the outputs", all(same), (same, outputs))
     report, _ = shell(cloud, command.replace("KEY_STORE_ID", PAYMENTS).replace("WHO", "stranger"))
     found = (report["outcome"], report["drill"]["permission"], report["requestedBy"])
     check("archive: the function runs", found == ("DRY_RUN", "ALLOWED", "stranger"), report)
-    digest = run(pages.take("docs/hardening.md", "What the allow-list fences"), stack=STACK).split()[0]
+    digest = run(pages.take("docs/hardening.md", "Limits of the allow-list"), stack=STACK).split()[0]
     check("hardening: the digest is that of the report", digest == report["allowListSha256"], (digest, report))
 
     schedule, no_schedule, show = pages.take("docs/deploying.md", "Change a parameter")
@@ -659,7 +661,7 @@ def archive(cloud, pages):
     shown = run([show])
     check("the schedule is removed, and the others stay", "NoticeEmail\tsecurity@example.com" in shown and "FRI" not in shown, shown)
 
-    # Two chapters of this page's parameters: the build for arm64, which no check makes, and termination protection.
+    # The first command of this chapter builds for arm64, which no check does.
     _, protection = pages.take("docs/deploying.md", "Parameters")
     run([protection])
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
@@ -680,8 +682,8 @@ def archive(cloud, pages):
     was = parameters_of(cloud, STACK)
     run(pages.take("docs/deploying.md", "Upgrade"), stack=STACK)
     check("upgrade: every parameter stays", parameters_of(cloud, STACK) == was, (was, parameters_of(cloud, STACK)))
-    (resource,) = cloud.client("cloudformation").describe_stack_resources(StackName=STACK, LogicalResourceId="Function")["StackResources"]
-    code = cloud.client("lambda").get_function_configuration(FunctionName=resource["PhysicalResourceId"])["CodeSha256"]
+    function = outputs_of(cloud, STACK)["FunctionName"]
+    code = cloud.client("lambda").get_function_configuration(FunctionName=function)["CodeSha256"]
     archived = base64.b64encode(hashlib.sha256((folder / "function.zip").read_bytes()).digest()).decode()
     check("upgrade: the function is that of the archive", code == archived, (code, archived))
     report, _ = shell(cloud, run([drilling], stack=STACK).strip().replace("KEY_STORE_ID", PAYMENTS))
@@ -695,9 +697,8 @@ def archive(cloud, pages):
     check("uninstall: the log group is gone too", groups == [], groups)
 
 
-def guided(cloud):
+def guided(cloud, folder):
     """`sam deploy --guided`, with the answers that the page gives: two parameters, Enter for the rest, and no signing."""
-    (folder,) = (cloud.folder / "unpacked").iterdir()
     answers = {"AllowedKeyStoreIds": ARCHIVE, "NoticeEmail": "security@example.com", "KmsEndpointUrl": cloud.kms_url}
     names = yaml_parse((folder / "template.yaml").read_text())["Parameters"]
     lines = [f"{STACK}-guided", REGION, *(answers.get(name, "") for name in names), "n", "y", "n", "n", "y", "", ""]
@@ -817,8 +818,9 @@ def main():
             given_up(cloud, outputs, alarm_topic)
             rejected(cloud, template)
             any_key_store(cloud, template)
-            archive(cloud, pages)
-            guided(cloud)
+            release = unpacked(cloud)
+            archive(cloud, release, pages)
+            guided(cloud, release)
             company(cloud, template)
             check("every chapter of the documents with commands is tried", not pages.left, pages.left)
         finally:
