@@ -1,7 +1,9 @@
-//! AWS: the SDK's configuration. The submodules make a call, classify its failure, retry it, and call KMS.
+//! AWS: the SDK's configuration. The submodules hold the HTTP client, make a call, classify its failure, retry it, and
+//! call KMS.
 
 mod call;
 mod error;
+mod http;
 pub(crate) mod kms;
 pub(crate) mod retry;
 
@@ -37,14 +39,20 @@ pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 /// [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
 #[must_use]
 pub fn sdk_config(region: &str, endpoints: &Endpoints, clock: fn() -> SystemTime) -> SdkConfig {
+    let http = http::client();
     let container = EcsCredentialsProvider::builder()
-        .configure(&ProviderConfig::without_region().with_time_source(Clock(clock)))
+        .configure(
+            &ProviderConfig::without_region()
+                .with_http_client(http.clone())
+                .with_time_source(Clock(clock)),
+        )
         .build();
     let credentials = CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
         .or_else("Container", container);
     let mut builder = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
+        .http_client(http)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .identity_cache(IdentityCache::lazy().build())
         .use_fips(endpoints.use_fips)

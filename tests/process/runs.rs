@@ -1,6 +1,11 @@
 //! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would see.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use crate::support::{FIFO, ID, OTHER, Stage, TOPIC, error_of, event, function, peak_memory};
 use emulator::{
@@ -659,19 +664,18 @@ fn the_log_level_is_honoured_and_fatal_is_error() {
 }
 
 #[test]
-fn trace_level_logs_neither_event_nor_answers() {
-    let stage = Stage::with(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")], |emulator| {
-        emulator.add_key_store(KeyStore::external(ID, "archive-xks"));
-    });
-    stage.error(r#"{"CustomKeyStoreId":7,"Password":"hunter2-e1f5"}"#);
-    stage.report(&event());
-    let lines = stage.function.told();
-    assert!(
-        lines.iter().any(|line| line.contains("\"DEBUG\"")),
-        "our own lines are there: {lines:?}"
-    );
-    assert!(!lines.iter().any(|line| line.contains("hunter2-e1f5")), "{lines:?}");
-    stage.is_fit();
+fn levels_below_info_log_neither_event_nor_answers() {
+    for level in ["DEBUG", "TRACE"] {
+        let stage = Stage::with(&[("AWS_LAMBDA_LOG_LEVEL", level)], |emulator| {
+            emulator.add_key_store(KeyStore::external(ID, "archive-xks"));
+        });
+        stage.error(r#"{"CustomKeyStoreId":7,"Password":"hunter2-e1f5"}"#);
+        stage.report(&event());
+        let lines = stage.function.told();
+        assert_eq!(lines.len(), 2, "a line an invocation, as at INFO: {lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("hunter2-e1f5")), "{lines:?}");
+        stage.is_fit();
+    }
 }
 
 #[test]
@@ -843,6 +847,54 @@ fn requests_that_were_never_sent_are_reported_as_such() {
             assert_eq!(summary["disconnectCalls"], 1, "a permanent error is not retried");
         }
     }
+}
+
+/// A server that gives one answer to every request, and tells of each.
+fn answering(body: &'static str) -> (String, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = BufReader::new(&stream).lines();
+            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let length = body.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = tell.send(());
+        }
+    });
+    (url, asked)
+}
+
+/// As with SnapStart, which leaves no keys in the environment.
+#[test]
+fn credentials_are_also_taken_from_the_container_endpoint() {
+    let (url, asked) = answering(
+        r#"{"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"secret","Token":"token","Expiration":"2099-01-01T00:00:00Z"}"#,
+    );
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str()),
+    ];
+    let stage = Stage::with(&settings, |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    assert!(asked.try_recv().is_ok());
+}
+
+#[test]
+fn a_proxy_that_the_environment_names_is_used() {
+    let emulator = Emulator::start().unwrap();
+    let proxy = emulator.url();
+    // No name server knows this host: only through the proxy does a request arrive.
+    let settings = [
+        ("HTTP_PROXY", proxy.as_str()),
+        ("AWS_ENDPOINT_URL", "http://aws.invalid"),
+    ];
+    let stage = Stage::on(emulator, &settings, |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    assert_eq!(stage.notices().len(), 1);
 }
 
 #[test]
