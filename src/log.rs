@@ -41,7 +41,8 @@ pub struct Settings {
 
 impl Settings {
     /// Takes `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` as Lambda sets them. `FATAL`, which
-    /// tracing does not have, logs as `ERROR`. Without a level, or with one that is none, `INFO`.
+    /// tracing does not have, logs as `ERROR`. `TRACE` and `DEBUG` log as `INFO`, because there are no lines below it. So does
+    /// a level that is missing or unknown.
     #[must_use]
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name| {
@@ -51,8 +52,6 @@ impl Settings {
         };
         let level = text("AWS_LAMBDA_LOG_LEVEL").to_ascii_uppercase();
         let (level, of_metrics) = match level.as_str() {
-            "TRACE" => (LevelFilter::TRACE, "INFO"),
-            "DEBUG" => (LevelFilter::DEBUG, "INFO"),
             "WARN" => (LevelFilter::WARN, "WARN"),
             "ERROR" => (LevelFilter::ERROR, "ERROR"),
             "FATAL" => (LevelFilter::ERROR, "FATAL"),
@@ -78,7 +77,8 @@ where
 }
 
 /// Below `WARN`, the SDK and the runtime log what they send and receive: the event, and the proxy's
-/// URI in the answer of KMS. So their lines are held at `WARN` whatever the level is.
+/// URI in the answer of KMS. So their lines are held at `WARN` whatever the level is, and those below `INFO` are not
+/// compiled in (`Cargo.toml`).
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))

@@ -27,15 +27,16 @@ pub(crate) async fn main() -> ExitCode {
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         eprintln!("A log subscriber is set already; this process logs through that one.");
     }
-    let ended = match init(lookup, clock).await {
-        Ok(Ready { app, check }) => match runtime::run(&app, check, clock).await {
+    // Boxed: on the stack these futures take 34 kB of memory, also where they are not used.
+    let ended = match Box::pin(init(lookup, clock)).await {
+        Ok(Ready { app, check }) => match Box::pin(runtime::run(&app, check, clock)).await {
             Ended::Disconnected(error) => Err(error),
             Ended::NotHandedOver(why) => {
-                report_not_handed_over(&app, why, clock).await;
+                Box::pin(report_not_handed_over(&app, why, clock)).await;
                 Ok(())
             }
         },
-        Err(error) => runtime::fail_init(error).await,
+        Err(error) => Box::pin(runtime::fail_init(error)).await,
     };
     if let Err(error) = ended {
         tracing::error!("This process ends, because the exchange with the Lambda Runtime API failed: {error}");

@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use tokio::{task::JoinHandle, time::Instant};
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::{
     app::Chat,
@@ -35,39 +35,28 @@ pub(crate) async fn publish(
         notice::publish(sns, topic, &message, until).await
     })
     .await;
-    let request_id = report.request_id.as_deref();
-    match published {
-        Ok(message_id) => {
-            debug!(
-                requestId = request_id,
-                messageId = message_id,
-                "The notice is published."
-            );
-            Ok(())
-        }
-        Err(error) => {
-            progress.notices_failed += 1;
-            error!(
-                requestId = request_id,
-                error.code = error.code,
-                error.awsRequestId = error.aws_request_id,
-                error.advice = error.advice(),
-                "The notice of {} could not be sent: {error}",
-                report.outcome.as_str()
-            );
-            Err(error)
-        }
+    if let Err(error) = &published {
+        progress.notices_failed += 1;
+        error!(
+            requestId = report.request_id.as_deref(),
+            error.code = error.code,
+            error.awsRequestId = error.aws_request_id,
+            error.advice = error.advice(),
+            "The notice of {} could not be sent: {error}",
+            report.outcome.as_str()
+        );
     }
+    published
 }
 
-async fn send(publishing: impl Future<Output = Result<String, CallError>>) -> Result<String, CallError> {
+async fn send(publishing: impl Future<Output = Result<(), CallError>>) -> Result<(), CallError> {
     let published = caught(publishing).await;
     published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)))
 }
 
 /// A chat message on its way. It goes beside everything else, and holds nothing up.
 pub(crate) struct ChatMessage {
-    task: JoinHandle<Result<String, CallError>>,
+    task: JoinHandle<Result<(), CallError>>,
 }
 
 impl ChatMessage {
@@ -86,7 +75,7 @@ impl ChatMessage {
     /// Waits for its end, which is logged and counted.
     pub(crate) async fn end(self, progress: &mut Progress) {
         let sent = match self.task.await {
-            Ok(sent) => sent.map(drop),
+            Ok(sent) => sent,
             Err(broken) => Err(CallError::panicked(Operation::Publish, &broken.to_string())),
         };
         if let Err(error) = sent {

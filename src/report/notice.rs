@@ -52,30 +52,29 @@ impl Message {
     }
 }
 
-/// Publishes the message, and retries until `until` as long as a retry may succeed. Returns the ID
-/// that SNS gave the message: without one the notice is not confirmed. A try whose answer was lost may
+/// Publishes the message, and retries until `until` as long as a retry may succeed. A try whose answer was lost may
 /// have been published too, so a standard topic can carry the notice twice; a FIFO topic drops the second.
 ///
 /// # Errors
-/// [`CallError`] if SNS refused the message or time ran out.
+/// [`CallError`] if SNS refused the message, gave it no ID, or time ran out.
 pub(crate) async fn publish(
     sns: &Client,
     topic: &TopicArn,
     message: &Message,
     until: Instant,
-) -> Result<String, CallError> {
+) -> Result<(), CallError> {
     // Not `persist`: a chat message is sent by a task, which takes no async closure
     // (https://github.com/rust-lang/rust/issues/110338).
     let mut tries = Tries::new(PUBLISHES, until);
     loop {
         match try_publish(sns, topic, message, until).await {
-            Ok(message_id) => return Ok(message_id),
+            Ok(()) => return Ok(()),
             Err(error) => tries.after(error).await?,
         }
     }
 }
 
-async fn try_publish(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<String, CallError> {
+async fn try_publish(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<(), CallError> {
     let (group, deduplication) = message.fifo.clone().unzip();
     let request = || {
         sns.publish()
@@ -88,10 +87,14 @@ async fn try_publish(sns: &Client, topic: &TopicArn, message: &Message, until: I
             .send()
     };
     let answer = call(Operation::Publish, until, request).await?;
-    let message_id = answer.message_id().filter(|id| !id.is_empty());
-    message_id
-        .map(str::to_owned)
-        .ok_or_else(|| CallError::unusable(Operation::Publish, "the answer holds no message ID"))
+    // The ID is the confirmation.
+    match answer.message_id() {
+        None | Some("") => Err(CallError::unusable(
+            Operation::Publish,
+            "the answer holds no message ID",
+        )),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Plain text with attributes, not `MessageStructure=json`: SNS drops the attributes there
