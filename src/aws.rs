@@ -19,16 +19,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::config::IdentityCache;
 use aws_smithy_async::{rt::sleep::TokioSleep, time::TimeSource};
 
-use crate::{
-    budget::{ATTEMPT_LIMIT, CONNECT_LIMIT},
-    config::Endpoints,
-};
+use crate::{budget::ATTEMPT_LIMIT, config::Endpoints};
 
 pub(crate) use call::{call, call_once};
 pub use error::{CallError, Cause, Operation};
 pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 
-/// The SDK configuration that both clients are built from, with explicit limits: the SDK's own default is a connect
+/// The SDK configuration that all clients are built from, with explicit limits: the SDK's own default is a connect
 /// timeout and nothing else (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
 ///
 /// It is not the SDK's default configuration, which also reads profiles and asks for credentials in ways that a Lambda
@@ -77,11 +74,10 @@ impl TimeSource for Clock {
     }
 }
 
-/// The limits of every call.
+/// The limit of every call. The one for opening a connection is the HTTP client's.
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_LIMIT)
         .operation_attempt_timeout(ATTEMPT_LIMIT)
         .build()
 }

@@ -12,11 +12,11 @@ use aws_smithy_runtime_api::client::http::{
 
 use crate::budget::CONNECT_LIMIT;
 
-/// An HTTP client with the SDK's defaults: TLS by rustls with AWS-LC, the machine's root certificates, and a proxy if the
-/// environment names one.
+/// An HTTP client as the SDK makes one by default: TLS by rustls with AWS-LC, the machine's root certificates, and a proxy if
+/// the environment names one. Every connection has [`CONNECT_LIMIT`], whatever timeouts a client asks for.
 ///
-/// The SDK's own default builds these parts twice for each client of a service, and each time makes its own copy of all
-/// root certificates. Here KMS, SNS and the chat share one copy, which is read once.
+/// The SDK's own default builds two of these for each client of a service, and each has a copy of all root certificates.
+/// KMS, SNS and the chat share one, and with it its open connections.
 pub(super) fn client() -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_LIMIT).build();
     let connector = Connector::builder()

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -860,14 +860,14 @@ fn answering(body: &'static str) -> (String, mpsc::Receiver<()>) {
             while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
             let length = body.len();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-            let _ = stream.write_all(answer.as_bytes());
             let _ = tell.send(());
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
     (url, asked)
 }
 
-/// As with SnapStart, which leaves no keys in the environment.
+/// As with `SnapStart`, which leaves no keys in the environment.
 #[test]
 fn credentials_are_also_taken_from_the_container_endpoint() {
     let (url, asked) = answering(
@@ -883,18 +883,43 @@ fn credentials_are_also_taken_from_the_container_endpoint() {
     assert!(asked.try_recv().is_ok());
 }
 
+/// A proxy that opens the tunnels it is asked for, and tells of each.
+fn tunnelling() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut head = BufReader::new(&client).lines().map_while(Result::ok);
+            let wanted = head.next().unwrap_or_default();
+            head.find(String::is_empty);
+            let Some(to) = wanted.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
+                continue;
+            };
+            tell.send(to.to_owned()).unwrap();
+            let server = TcpStream::connect(to).unwrap();
+            (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server, client),
+            ] {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    (url, asked)
+}
+
 #[test]
 fn a_proxy_that_the_environment_names_is_used() {
-    let emulator = Emulator::start().unwrap();
-    let proxy = emulator.url();
-    // No name server knows this host: only through the proxy does a request arrive.
-    let settings = [
-        ("HTTP_PROXY", proxy.as_str()),
-        ("AWS_ENDPOINT_URL", "http://aws.invalid"),
-    ];
-    let stage = Stage::on(emulator, &settings, |_| {});
+    let emulator = Emulator::start_with_tls().unwrap();
+    let (proxy, asked) = tunnelling();
+    let stage = Stage::on(emulator, &[("HTTPS_PROXY", &proxy)], |_| {});
+    stage.started();
+    assert_eq!(asked.try_iter().count(), 2, "one for KMS and one for SNS");
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
     assert_eq!(stage.notices().len(), 1);
+    assert_eq!(asked.try_iter().count(), 0, "they are still open");
 }
 
 #[test]
