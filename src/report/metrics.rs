@@ -6,7 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Report;
@@ -32,11 +33,31 @@ pub(crate) struct Metrics {
     of_function: Vec<Metric>,
 }
 
-#[derive(Debug)]
+/// A metric, as a directive declares it. Its value is a member of the line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,
     unit: &'static str,
+    #[serde(skip)]
     value: Value,
+}
+
+/// The member of the line that CloudWatch makes the metrics from.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws<'a> {
+    timestamp: u64,
+    cloud_watch_metrics: Vec<Directive<'a>>,
+}
+
+/// Which metrics to make, and by which sets of dimensions.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'static str,
+    dimensions: Vec<Vec<&'static str>>,
+    metrics: &'a [Metric],
 }
 
 fn count(name: &'static str, value: impl Into<Value>) -> Metric {
@@ -98,34 +119,42 @@ impl Metrics {
 
     /// The line, without the members that every log line has.
     pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn aws(&self) -> Aws<'_> {
         let names: Vec<_> = self.dimensions.iter().map(|(name, _)| *name).collect();
         // By none of them, by the first, by the first two.
-        let sets: Vec<_> = (0..=names.len())
-            .map(|some| names.iter().take(some).collect::<Vec<_>>())
-            .collect();
-        let directives: Vec<_> = [(json!(sets), &self.of_run), (json!([[]]), &self.of_function)]
-            .into_iter()
-            .filter(|(_, metrics)| !metrics.is_empty())
-            .map(|(dimensions, metrics)| {
-                let metrics: Vec<_> = metrics
-                    .iter()
-                    .map(|metric| json!({ "Name": metric.name, "Unit": metric.unit }))
-                    .collect();
-                json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics })
-            })
+        let sets = (0..=names.len())
+            .map(|some| names.iter().take(some).copied().collect())
             .collect();
         let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let at = u64::try_from(at).unwrap_or_default();
-        let mut line = Map::new();
-        line.insert(
-            "_aws".into(),
-            json!({ "Timestamp": at, "CloudWatchMetrics": directives }),
-        );
-        let dimensions = self.dimensions.iter();
-        line.extend(dimensions.map(|(name, value)| ((*name).to_owned(), json!(value))));
-        let metrics = self.of_run.iter().chain(&self.of_function);
-        line.extend(metrics.map(|metric| (metric.name.to_owned(), metric.value.clone())));
-        Value::Object(line).to_string()
+        Aws {
+            timestamp: u64::try_from(at).unwrap_or_default(),
+            cloud_watch_metrics: [(sets, &self.of_run), (vec![Vec::new()], &self.of_function)]
+                .into_iter()
+                .filter(|(_, metrics)| !metrics.is_empty())
+                .map(|(dimensions, metrics)| Directive {
+                    namespace: NAMESPACE,
+                    dimensions,
+                    metrics,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("_aws", &self.aws())?;
+        for (name, value) in &self.dimensions {
+            line.serialize_entry(name, value)?;
+        }
+        for metric in self.of_run.iter().chain(&self.of_function) {
+            line.serialize_entry(metric.name, &metric.value)?;
+        }
+        line.end()
     }
 }
 
