@@ -34,7 +34,8 @@ pub struct Direct {
 
 /// What to send: the shortest good payload, and what may be added to it.
 pub(super) fn advice(example: &str) -> String {
-    format!("Send {example}, with DryRun, Reason and RequestedBy as you need them")
+    let dry_run = if example.contains("DryRun") { "" } else { "DryRun, " };
+    format!("Send {example}; you can add {dry_run}Reason and RequestedBy")
 }
 
 /// The field that names the key store.
