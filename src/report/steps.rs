@@ -77,13 +77,16 @@ impl Hands<'_> {
 
     /// The store may be connected: then the hands come first.
     fn after_doubt(&self, doubt: &NotVerified) -> Vec<String> {
-        let is_denied = doubt.error.as_ref().is_some_and(|error| error.cause == Cause::Denied);
-        let again = if is_denied {
-            "Then correct what the field error.advice names, because a retry ends the same way"
+        let denied = doubt.error.as_ref().filter(|error| error.cause == Cause::Denied);
+        let again = if let Some(error) = denied {
+            format!(
+                "Then correct the cause, because a retry ends the same way: {}",
+                error.advice()
+            )
         } else if self.origin.trigger.kind == TriggerType::Direct {
-            "If you invoked it by hand, invoke it again. Lambda retries an asynchronous event twice, and each run reports"
+            "If you invoked it by hand, invoke it again. Lambda retries an asynchronous event twice, and each run reports".into()
         } else {
-            "Wait for the next notice. Lambda retries an asynchronous event twice, and each run reports"
+            "Wait for the next notice. Lambda retries an asynchronous event twice, and each run reports".into()
         };
         if doubt.is_under_way {
             let read = if self.progress.state() == Some(&ConnectionState::Disconnected) {
@@ -93,7 +96,7 @@ impl Hands<'_> {
             };
             let mut steps = vec![format!("{read}: {}", self.read())];
             steps.extend(self.stop_the_trigger());
-            steps.extend([DATA.into(), again.into()]);
+            steps.extend([DATA.into(), again]);
             return steps;
         }
         let mut steps = vec![
@@ -106,7 +109,7 @@ impl Hands<'_> {
                 self.who_connects()
             ));
         }
-        steps.push(again.into());
+        steps.push(again);
         steps
     }
 
@@ -142,7 +145,12 @@ impl Hands<'_> {
     }
 
     fn after_failure(&self, failure: &Failure) -> Vec<String> {
-        let correct = "Then correct what the field error.advice names";
+        let correct = match failure {
+            Failure::Panic(_) => "Then report the log line of this run, because this is a fault of the function".into(),
+            Failure::Call(_) | Failure::Configuration(_) | Failure::NotHandedOver(_) => {
+                format!("Then correct the cause: {}", failure.advice())
+            }
+        };
         match failure {
             Failure::Call(error) if error.cause == Cause::NotFound => vec![
                 format!(
@@ -152,7 +160,7 @@ impl Hands<'_> {
                 "Send the event again with that ID".into(),
             ],
             Failure::Call(_) | Failure::Panic(_) if self.origin.dry_run => vec![
-                "Correct what the field error.advice names, and repeat the dry run".into(),
+                format!("Correct the cause, and repeat the dry run: {}", failure.advice()),
                 format!(
                     "If the key store must be disconnected before that, act by hand: {}",
                     self.cut()
@@ -161,13 +169,13 @@ impl Hands<'_> {
             Failure::Call(_) | Failure::Panic(_) if self.progress.is_under_way() => {
                 vec![
                     format!("Read the state until it is DISCONNECTED: {}", self.read()),
-                    correct.into(),
+                    correct,
                 ]
             }
             Failure::Call(_) | Failure::Panic(_) => vec![
                 format!("Disconnect it by hand, with a role that may: {}", self.cut()),
                 format!("Read the state until it is DISCONNECTED: {}", self.read()),
-                correct.into(),
+                correct,
             ],
             Failure::Configuration(_) => vec![
                 format!("{BY_HAND_IF_ANY}: {}", self.cut()),
