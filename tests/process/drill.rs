@@ -6,6 +6,7 @@ use emulator::{
     Emulator,
     fault::{Fault, Times},
     kms::{Key, KeyStore, State, TRACKED},
+    runtime_api::Reported,
 };
 use serde_json::{Value, json};
 
@@ -328,6 +329,53 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
     }
 }
 
+/// A key without an answer may be in the store, so the report is not complete.
+#[test]
+fn impact_counts_the_keys_that_kms_does_not_describe() {
+    let stage = started(&[], ten_keys);
+    stage.emulator.fault("DescribeKey", Fault::THROTTLED, Times::Always);
+    let impact = &stage.report(&drill_event())["impact"];
+    assert_eq!(
+        (&impact["complete"], &impact["keys"], &impact["notReadable"]),
+        (&json!(false), &json!(0), &json!(0)),
+        "{impact}"
+    );
+    assert_eq!(
+        impact["gaps"],
+        json!(["9 keys could not be described (ThrottlingException)."])
+    );
+    assert_eq!(stage.count("DescribeKey"), 18, "each is asked for once more");
+}
+
+/// There may be no time to look up all: what can be used comes first, and of that what has a name.
+#[test]
+fn impact_looks_up_first_what_is_likely_used() {
+    let stage = started(&[], |emulator| {
+        for (number, state, alias) in [
+            (1, "Disabled", None),
+            (2, "Enabled", None),
+            (3, "Enabled", Some("alias/a")),
+        ] {
+            emulator.put_key(Key {
+                state: state.into(),
+                aliases: alias.map(String::from).into_iter().collect(),
+                ..Key::new(&format!("{number:08}-12ab-34cd-56ef-1234567890ab"), Some(ID))
+            });
+        }
+    });
+    stage.report(&drill_event());
+    let calls = stage.emulator.calls().into_iter();
+    let looked_up: Vec<_> = calls
+        .filter(|call| call.operation == "GetKeyLastUsage")
+        .filter_map(|call| {
+            call.request
+                .find("0000000")
+                .and_then(|at| call.request[at + 7..].chars().next())
+        })
+        .collect();
+    assert_eq!(looked_up, ['3', '2', '1']);
+}
+
 fn many_keys(emulator: &Emulator, count: u32, in_store: u32) {
     for number in 0..count {
         let id = format!("{number:08}-12ab-34cd-56ef-1234567890ab");
@@ -384,9 +432,7 @@ fn impact_of_1500_keys_keeps_to_its_rates() {
 fn impact_of_100000_keys_is_cut_short_and_says_so() {
     let stage = started(&[], |emulator| many_keys(emulator, 100_000, 3000));
     let begun = Instant::now();
-    let emulator::runtime_api::Reported::Response(report) =
-        stage.invoke_within(&drill_event(), Duration::from_secs(40))
-    else {
+    let Reported::Response(report) = stage.invoke_within(&drill_event(), Duration::from_secs(40)) else {
         panic!("a drill that is cut short is no error");
     };
     let impact = &report["impact"];
@@ -396,6 +442,14 @@ fn impact_of_100000_keys_is_cut_short_and_says_so() {
         "{impact}"
     );
     assert!(impact["lastUsed"]["notLookedUp"].as_u64().unwrap() > 0, "{impact}");
+    let gaps: Vec<_> = impact["gaps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(gaps[0].starts_with("The time was over when "), "{gaps:?}");
+    assert!(gaps[0].contains(" of 100000 keys were described"), "{gaps:?}");
     assert!(report["message"].as_str().unwrap().contains("not complete"), "{report}");
     let peak = crate::support::peak_memory(&stage);
     let (described, took) = (stage.count("DescribeKey"), begun.elapsed());
