@@ -197,13 +197,16 @@ impl Search<'_> {
         drop(described);
         if let Some(error) = denied {
             self.gap(&format!(
-                "{not_readable} keys may not be described, so it is not known whether they are in the key store ({}).",
+                "{not_readable} of {total} keys may not be described, and may be in the key store ({}).",
                 error.code
             ));
         }
         if let Some(error) = silent {
             self.complete = false;
-            self.gap(&format!("{unanswered} keys could not be described ({}).", error.code));
+            self.gap(&format!(
+                "{unanswered} of {total} keys could not be described, and may be in the key store ({}).",
+                error.code
+            ));
         }
         if seen < total {
             self.complete = false;
@@ -237,7 +240,10 @@ impl Search<'_> {
         }
         if let Some((count, code)) = failed {
             self.has_unread_uses = true;
-            self.gap(&format!("The last use of {count} keys could not be read ({code})."));
+            self.gap(&format!(
+                "The last use of {count} of {} keys could not be read ({code}).",
+                keys.len()
+            ));
         }
         if looked_up < keys.len() {
             self.complete = false;

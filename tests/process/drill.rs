@@ -314,6 +314,10 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
             assert_eq!(members, ["complete", "gaps"]);
             assert_eq!(impact["complete"], false);
         }
+        assert_eq!(
+            impact["complete"], has_keys,
+            "what may not be read is no less complete: {impact}"
+        );
         if operation == "GetKeyLastUsage" {
             assert_eq!(
                 (&impact["lastUsed"]["unknown"], &impact["lastUsed"]["never"]),
@@ -329,22 +333,35 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
     }
 }
 
-/// A key without an answer may be in the store, so the report is not complete.
+/// A key without an answer may be in the store, and may be used, so the report is not complete. One that is gone is no gap.
 #[test]
-fn impact_counts_the_keys_that_kms_does_not_describe() {
-    let stage = started(&[], ten_keys);
-    stage.emulator.fault("DescribeKey", Fault::THROTTLED, Times::Always);
-    let impact = &stage.report(&drill_event())["impact"];
-    assert_eq!(
-        (&impact["complete"], &impact["keys"], &impact["notReadable"]),
-        (&json!(false), &json!(0), &json!(0)),
-        "{impact}"
+fn impact_counts_the_keys_that_kms_does_not_answer_for() {
+    let (throttled, gone) = (
+        Fault::THROTTLED,
+        Fault::Error {
+            status: 400,
+            code: "NotFoundException",
+        },
     );
-    assert_eq!(
-        impact["gaps"],
-        json!(["9 keys could not be described (ThrottlingException)."])
-    );
-    assert_eq!(stage.count("DescribeKey"), 18, "each is asked for once more");
+    let not_described = "9 of 9 keys could not be described, and may be in the key store (ThrottlingException).";
+    let no_use_read = "The last use of 6 of 6 keys could not be read (ThrottlingException).";
+    let denied = "1 of 9 keys may not be described, and may be in the key store (AccessDeniedException).";
+    for (operation, fault, keys, complete, gaps) in [
+        ("DescribeKey", throttled.clone(), 0, false, vec![not_described]),
+        ("GetKeyLastUsage", throttled, 6, false, vec![denied, no_use_read]),
+        ("DescribeKey", gone, 0, true, vec![]),
+    ] {
+        let stage = started(&[], ten_keys);
+        stage.emulator.fault(operation, fault, Times::Always);
+        let impact = &stage.report(&drill_event())["impact"];
+        assert_eq!(
+            (&impact["keys"], &impact["complete"]),
+            (&json!(keys), &json!(complete)),
+            "{impact}"
+        );
+        let said = impact.get("gaps").cloned().unwrap_or_else(|| json!([]));
+        assert_eq!(said, json!(gaps));
+    }
 }
 
 /// There may be no time to look up all: what can be used comes first, and of that what has a name.
