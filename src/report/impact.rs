@@ -11,7 +11,7 @@ pub(super) fn sentence(impact: &Impact) -> String {
         return "The keys that a disconnect would stop could not be listed.".into();
     };
     let LastUsed { hour, day, .. } = found.last_used;
-    // What could not be read may be in it too.
+    // A key that could not be read may be in the store too.
     let is_whole = impact.complete && found.not_readable == 0;
     let keys = match (found.keys, is_whole) {
         (0, true) => "No key is in it".into(),

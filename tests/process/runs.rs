@@ -849,19 +849,18 @@ fn requests_that_were_never_sent_are_reported_as_such() {
     }
 }
 
-/// A server that gives one answer to every request, and tells of each.
-fn answering(body: &'static str) -> (String, mpsc::Receiver<()>) {
+/// A server that tells the first line of each request, and then has it answered.
+fn listening(answer: impl Fn(TcpStream, &str) + Send + 'static) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, asked) = mpsc::channel();
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut head = BufReader::new(&stream).lines();
-            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let length = body.len();
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-            let _ = tell.send(());
-            let _ = stream.write_all(answer.as_bytes());
+        for stream in listener.incoming().flatten() {
+            let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
+            let first = head.next().unwrap_or_default();
+            head.find(String::is_empty);
+            let _ = tell.send(first.clone());
+            answer(stream, &first);
         }
     });
     (url, asked)
@@ -870,9 +869,12 @@ fn answering(body: &'static str) -> (String, mpsc::Receiver<()>) {
 /// As with `SnapStart`, which leaves no keys in the environment.
 #[test]
 fn credentials_are_also_taken_from_the_container_endpoint() {
-    let (url, asked) = answering(
-        r#"{"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"secret","Token":"token","Expiration":"2099-01-01T00:00:00Z"}"#,
-    );
+    let body = r#"{"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"secret","Token":"token","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let (url, asked) = listening(move |mut stream, _| {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let _ = stream.write_all(answer.as_bytes());
+    });
     let settings = [
         ("AWS_ACCESS_KEY_ID", ""),
         ("AWS_SECRET_ACCESS_KEY", ""),
@@ -883,40 +885,31 @@ fn credentials_are_also_taken_from_the_container_endpoint() {
     assert!(asked.try_recv().is_ok());
 }
 
-/// A proxy that opens the tunnels it is asked for, and tells of each.
-fn tunnelling() -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, asked) = mpsc::channel();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let mut head = BufReader::new(&client).lines().map_while(Result::ok);
-            let wanted = head.next().unwrap_or_default();
-            head.find(String::is_empty);
-            let Some(to) = wanted.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
-                continue;
-            };
-            tell.send(to.to_owned()).unwrap();
-            let server = TcpStream::connect(to).unwrap();
-            (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            for (mut from, mut to) in [
-                (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                (server, client),
-            ] {
-                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
-            }
-        }
-    });
-    (url, asked)
+/// Opens the tunnel that a proxy is asked for.
+fn tunnel(mut client: TcpStream, request: &str) {
+    let to = request.split(' ').nth(1).unwrap();
+    let server = TcpStream::connect(to).unwrap();
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    for (mut from, mut to) in [
+        (client.try_clone().unwrap(), server.try_clone().unwrap()),
+        (server, client),
+    ] {
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    }
 }
 
 #[test]
 fn a_proxy_that_the_environment_names_is_used() {
     let emulator = Emulator::start_with_tls().unwrap();
-    let (proxy, asked) = tunnelling();
+    let (proxy, asked) = listening(tunnel);
     let stage = Stage::on(emulator, &[("HTTPS_PROXY", &proxy)], |_| {});
     stage.started();
-    assert_eq!(asked.try_iter().count(), 2, "one for KMS and one for SNS");
+    let tunnels: Vec<_> = asked.try_iter().collect();
+    assert_eq!(tunnels.len(), 2, "one for KMS and one for SNS");
+    assert!(
+        tunnels.iter().all(|request| request.starts_with("CONNECT ")),
+        "{tunnels:?}"
+    );
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
     assert_eq!(stage.notices().len(), 1);
     assert_eq!(asked.try_iter().count(), 0, "they are still open");
