@@ -32,6 +32,9 @@ pub use direct::Direct;
 /// knows comes near to this.
 pub const LARGEST: usize = 1 << 20;
 
+/// The namespace of the function's own metrics. An alarm on one of them is about the function, and disconnects nothing.
+pub(crate) const OWN_NAMESPACE: &str = "KeyStoreDisconnect";
+
 /// The payload of one invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
@@ -236,7 +239,8 @@ fn read_text(payload: &str, own: &AccountRegion) -> Event {
     } else {
         direct::read(&object, Trigger::of(TriggerType::Direct), "a direct payload", &context)
     };
-    draft.finish(&ids, asks_for_dry_run)
+    let trial = dry_run::key_in(&object).or_else(|| message.object().and_then(dry_run::key_in));
+    draft.not_as_a_trial(trial).finish(&ids, asks_for_dry_run)
 }
 
 /// Parses a JSON document.
@@ -258,10 +262,10 @@ struct Context<'a> {
     example: &'static str,
 }
 
-/// The shortest good payload.
-const EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0"}"#;
+/// The shortest good payload. Its ID has not the form of one, so that nobody sends it as it is.
+const EXAMPLE: &str = r#"{"CustomKeyStoreId": "KEY_STORE_ID"}"#;
 /// The same as a dry run.
-const DRY_RUN_EXAMPLE: &str = r#"{"CustomKeyStoreId": "cks-1234567890abcdef0", "DryRun": true}"#;
+const DRY_RUN_EXAMPLE: &str = r#"{"CustomKeyStoreId": "KEY_STORE_ID", "DryRun": true}"#;
 
 const fn example(dry_run: bool) -> &'static str {
     if dry_run { DRY_RUN_EXAMPLE } else { EXAMPLE }

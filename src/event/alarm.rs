@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Context, Ignored, Trigger, TriggerType,
+    Context, Ignored, OWN_NAMESPACE, Trigger, TriggerType,
     draft::{Draft, Fault, Wants},
     fields::{
         Named, Object, alarm_ids, alarm_message_ids, as_text, items, place, place_part, resource, text_at, text_of,
@@ -25,6 +25,8 @@ struct Alarm {
     expressions: Vec<String>,
     /// True if one of its metrics is not an expression. A composite alarm has no metrics.
     has_metrics: bool,
+    /// True if one of its metrics is the function's own.
+    watches_the_function: bool,
     /// The IDs at the places where an alarm of this shape names key stores.
     ids: Vec<Value>,
     /// The accounts of its metrics, if the event has them. An alarm may watch another account's metrics.
@@ -80,6 +82,10 @@ pub(super) fn from_message(message: &Object, context: &Context<'_>) -> Draft {
             .iter()
             .filter_map(|metric| text_at(metric, "/Expression"))
             .collect(),
+        watches_the_function: is_own(trigger.get("Namespace"))
+            || metrics
+                .iter()
+                .any(|metric| is_own(metric.pointer("/MetricStat/Metric/Namespace"))),
         ids: alarm_message_ids(message),
         has_metrics: trigger.get("MetricName").is_some()
             || metrics.iter().any(|metric| metric.get("MetricStat").is_some()),
@@ -111,6 +117,9 @@ impl Alarm {
                 .iter()
                 .filter_map(|metric| text_at(metric, "/expression"))
                 .collect(),
+            watches_the_function: metrics
+                .iter()
+                .any(|metric| is_own(metric.pointer("/metricStat/metric/namespace"))),
             ids: alarm_ids(data),
             has_metrics: metrics.iter().any(|metric| metric.get("metricStat").is_some()),
             accounts: metrics
@@ -180,6 +189,13 @@ impl Alarm {
             }
             Named::None => return Wants::Refuse(self.names_none(context)),
         };
+        if self.watches_the_function {
+            return Wants::Refuse(Fault::new(
+                format!("it watches a metric of this function itself (namespace {OWN_NAMESPACE})"),
+                "Let this alarm notify people, and not the function. An alarm on a metric of the key store (namespace AWS/KMS) can \
+                 disconnect it",
+            ));
+        }
         let own = AccountRegion {
             region: None,
             ..context.own.clone()
@@ -224,7 +240,7 @@ impl Alarm {
             wrong,
             format!(
                 "Send this alarm through an EventBridge rule whose target has the constant Input {input}, \"Reason\": \
-                 {reason}}}, with your key store's ID"
+                 {reason}}}, with your key store's ID in place of KEY_STORE_ID"
             ),
         )
     }
@@ -234,11 +250,16 @@ impl Alarm {
     fn is_grouped(&self) -> bool {
         let is_grouped = |expression: &String| {
             let upper = expression.to_ascii_uppercase();
-            let words: Vec<_> = upper.split_whitespace().collect();
+            let words = upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
             words.windows(2).any(|pair| pair == ["GROUP", "BY"])
         };
         self.expressions.iter().any(is_grouped)
     }
+}
+
+fn is_own(namespace: Option<&Value>) -> bool {
+    namespace.is_some_and(|namespace| namespace == OWN_NAMESPACE)
 }
 
 /// Why CloudWatch holds the alarm's actions back: a mute rule

@@ -115,6 +115,22 @@ impl Draft {
         self.but(Rank::Place, differs)
     }
 
+    /// Adds the fault that the event would act although a key somewhere in it asks for a dry run. AWS writes no such key.
+    pub(super) fn not_as_a_trial(self, key: Option<&str>) -> Self {
+        let is_misplaced = self.of_envelope.iter().any(|(rank, _)| *rank == Rank::Misplaced);
+        let acts = !is_misplaced && matches!(self.wants, Wants::Disconnect { dry_run: false, .. });
+        let fault = key.filter(|_| acts).map(|key| {
+            Fault::new(
+                format!(
+                    "the field {} is inside it, where it has no effect",
+                    crate::text::quote(key)
+                ),
+                SEND_ALONE,
+            )
+        });
+        self.but(Rank::Misplaced, fault)
+    }
+
     fn but(mut self, rank: Rank, fault: Option<Fault>) -> Self {
         self.of_envelope.extend(fault.map(|fault| (rank, fault)));
         self
@@ -162,6 +178,8 @@ fn fault_of(wants: Wants, named: Named) -> Option<Fault> {
     }
 }
 
+const SEND_ALONE: &str = "Send the event as AWS sent it, or a direct payload by itself";
+
 /// The fault that a person's field is inside data that AWS writes.
 fn misplaced(object: &Object, place: &str) -> Option<Fault> {
     let is_a_persons = |name: &&String| begins_like(name, "customkeystoreid") || begins_like(name, DRY_RUN);
@@ -171,7 +189,7 @@ fn misplaced(object: &Object, place: &str) -> Option<Fault> {
             "the field {} is {place}, where it has no effect",
             crate::text::quote(name)
         ),
-        "Send the event as AWS sent it, or a direct payload by itself",
+        SEND_ALONE,
     ))
 }
 

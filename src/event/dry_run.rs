@@ -36,6 +36,30 @@ pub(super) fn is_asked_for_in(object: &Object) -> bool {
         .any(|(name, value)| (begins_like(name, DRY_RUN) && *value != Value::Bool(false)) || is_asked_for(value))
 }
 
+/// The first key anywhere in the object that asks for a dry run. What is written in a text is not a key: a person may write
+/// about a dry run in a reason.
+pub(super) fn key_in(object: &Object) -> Option<&str> {
+    object.iter().find_map(|(name, value)| {
+        if begins_like(name, DRY_RUN) && !is_false(value) {
+            return Some(name.as_str());
+        }
+        key_in_value(value)
+    })
+}
+
+fn key_in_value(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(object) => key_in(object),
+        Value::Array(items) => items.iter().find_map(key_in_value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// `false`, or an attribute of an SNS message whose value is that.
+fn is_false(value: &Value) -> bool {
+    *value == Value::Bool(false) || value.get("Value").is_some_and(|value| value == "false")
+}
+
 /// The same for a text that could not be read as JSON: something in quotes, a colon, and not `false`.
 pub(super) fn is_asked_for_in_text(text: &str) -> bool {
     text.match_indices('"').any(|(at, _)| {
@@ -60,6 +84,23 @@ mod tests {
             assert!(is_asked_for_in_text(&format!("{{\"{name}\": true")), "{name}");
             assert!(is_asked_for_in_text(&format!("{{\\\"{name}\\\":1")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_key_is_found_at_any_depth_and_a_text_is_none() {
+        let found = |value: Value| value.as_object().and_then(key_in).map(str::to_owned);
+        assert_eq!(
+            found(json!({ "a": [{ "b": { "dry_run": 1 } }] })),
+            Some("dry_run".into())
+        );
+        let attribute =
+            |value: &str| json!({ "Sns": { "MessageAttributes": { "DryRun": { "Type": "String", "Value": value } } } });
+        assert_eq!(found(attribute("true")), Some("DryRun".into()));
+        assert_eq!(found(attribute("false")), None);
+        assert_eq!(
+            found(json!({ "DryRun": false, "Reason": "tried with \"DryRun\": true" })),
+            None
+        );
     }
 
     #[test]

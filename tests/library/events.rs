@@ -28,6 +28,7 @@ enum Is {
 use Is::{Act, DryRun, Muted, Nothing, Refused};
 use TriggerType::{Alarm, CloudTrail, Direct, EventBridge, Schedule, Unrecognised};
 
+const OWN_METRIC: &str = "it watches a metric of this function itself";
 const NO_METRIC: &str = "none of its metrics has a dimension CustomKeyStoreId";
 const TWO_IDS: &str = "it names 2 key stores: \"cks-1234567890abcdef0\", \"cks-9876543210fedcba9\"";
 const GROUPED: &str = "the alarm itself of a grouped Metrics Insights alarm";
@@ -71,6 +72,11 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
         Refused("the field \"dry_run\" is at the top of the event"),
     ),
     (
+        "alarm-eventbridge-dry-run-deep",
+        Alarm,
+        Refused("the field \"DryRun\" is inside it"),
+    ),
+    (
         "alarm-eventbridge-dry-run-in-detail",
         Alarm,
         Refused("the field \"DryRun\" is in the alarm"),
@@ -81,6 +87,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
         Refused("CustomKeyStoreId is empty"),
     ),
     ("alarm-eventbridge-grouped", Alarm, Nothing(GROUPED)),
+    ("alarm-eventbridge-grouped-without-space", Alarm, Nothing(GROUPED)),
     (
         "alarm-eventbridge-id-number",
         Alarm,
@@ -117,6 +124,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
     ("alarm-eventbridge-ok", Alarm, Nothing("the alarm is OK")),
     ("alarm-eventbridge-other-account", Alarm, Refused(OTHER_ACCOUNT)),
     ("alarm-eventbridge-other-region", Alarm, Refused(OTHER_REGION)),
+    ("alarm-eventbridge-own-metric", Alarm, Refused(OWN_METRIC)),
     ("alarm-eventbridge-period-86400", Alarm, Act),
     (
         "alarm-eventbridge-replay",
@@ -157,6 +165,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
     ("alarm-sns-other-account", Alarm, Refused(OTHER_ACCOUNT)),
     ("alarm-sns-other-account-no-arn", Alarm, Refused(OTHER_ACCOUNT)),
     ("alarm-sns-other-region", Alarm, Refused(OTHER_REGION)),
+    ("alarm-sns-own-metric", Alarm, Refused(OWN_METRIC)),
     (
         "alarm-sns-second-key-store",
         Alarm,
@@ -338,6 +347,11 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
     ("sns-byte-order-mark", Unrecognised, Refused("a byte order mark")),
     ("sns-direct", Direct, Act),
     (
+        "sns-direct-dry-run-attribute",
+        Direct,
+        Refused("the field \"DryRun\" is inside it"),
+    ),
+    (
         "sns-direct-duplicate-field",
         Unrecognised,
         Refused("the field \"CustomKeyStoreId\" is given twice"),
@@ -507,8 +521,9 @@ fn alarm_without_a_key_store_is_advised_a_constant_input() {
         };
         let (_, input) = error.instead.split_once("constant Input ").unwrap();
         let (input, _) = input.split_once(", with your").unwrap();
+        let input = input.replace("KEY_STORE_ID", "cks-1");
         assert!(
-            matches!(read(input).request, Request::Disconnect { .. }),
+            matches!(read(&input).request, Request::Disconnect { .. }),
             "what is shown works: {input}"
         );
     }
@@ -683,7 +698,7 @@ fn a_schedule_is_named_and_told_what_input_to_give() {
         panic!("it names no key store");
     };
     assert!(
-        error.instead.contains(r#"Input {"CustomKeyStoreId": "cks-"#),
+        error.instead.contains(r#"Input {"CustomKeyStoreId": "KEY_STORE_ID"#),
         "{}",
         error.instead
     );
