@@ -15,8 +15,8 @@ use disconnect_custom_key_store::{
     config::Function,
     event::{self, Payload, Trigger, TriggerType},
     ids::AccountRegion,
-    outcome::{NotVerified, Outcome},
-    report::{Report, Stage, notice},
+    outcome::{NotVerified, Outcome, Stage},
+    report::{Report, notice},
     run::{Origin, Progress},
 };
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ fn outcomes(criterion: &mut Criterion) {
         requested_by: Some("on-call".into()),
         dry_run: false,
         is_observing: false,
-        is_drill: false,
+        is_trial: false,
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
         function: Function {

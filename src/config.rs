@@ -109,7 +109,7 @@ impl Config {
 /// The function was deployed with settings that it cannot work with, so it does nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidConfiguration {
-    /// Every fault, in the order of the documentation; never empty.
+    /// Every fault, in the order in which the variables are read; never empty.
     pub faults: Vec<Fault>,
     /// Where it can be reported: the topic, if that variable was good.
     pub topic: Option<TopicArn>,
@@ -121,6 +121,15 @@ pub struct InvalidConfiguration {
     pub endpoints: Endpoints,
     /// What every report says of this function.
     pub function: Function,
+}
+
+impl InvalidConfiguration {
+    /// The names of the faulty variables, for a sentence.
+    #[must_use]
+    pub fn variables(&self) -> String {
+        let names: Vec<_> = self.faults.iter().map(|fault| fault.variable).collect();
+        names.join(", ")
+    }
 }
 
 impl fmt::Display for InvalidConfiguration {
@@ -271,6 +280,9 @@ fn endpoint(held: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
+/// How many wrong entries of the list are named. More would push the faults of other variables out of the report.
+const ENTRIES_SHOWN: usize = 3;
+
 fn allow_list(held: Option<&str>) -> Result<AllowList, String> {
     let held = held.unwrap_or_default().trim();
     if held == "*" {
@@ -291,10 +303,14 @@ fn allow_list(held: Option<&str>) -> Result<AllowList, String> {
         }
     }
     if faults.is_empty() {
-        Ok(AllowList::These(ids))
-    } else {
-        Err(faults.join(", "))
+        return Ok(AllowList::These(ids));
     }
+    let more = faults.len().saturating_sub(ENTRIES_SHOWN);
+    faults.truncate(ENTRIES_SHOWN);
+    if more > 0 {
+        faults.push(format!("and {more} more entries are wrong"));
+    }
+    Err(faults.join(", "))
 }
 
 fn topic_arn(held: Option<&str>) -> Result<TopicArn, String> {

@@ -251,6 +251,7 @@ impl Procedure<'_> {
             progress.is_accepted = true;
             progress.under_way.get_or_insert_with(Instant::now);
         }
+        progress.is_invalid_state |= matches!(answer, Ok(Answer::InvalidState));
         answer
     }
 
@@ -288,7 +289,9 @@ async fn read<'p>(
     if answered.aws_request_id.is_some() {
         progress.aws_request_ids.describe = answered.aws_request_id;
     }
-    Ok(progress.key_store.insert(answered.result?))
+    let key_store = answered.result?;
+    progress.disconnected_reads += u32::from(key_store.state == ConnectionState::Disconnected);
+    Ok(progress.key_store.insert(key_store))
 }
 
 /// What one look found.

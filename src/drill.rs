@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use crate::{
     app::App,
-    aws::CallError,
+    aws::{CallError, ConnectionState},
     budget::{ATTEMPT_LIMIT, Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
     disconnect::read_until_answered,
     guard::Target,
     outcome::Outcome,
     run::{Drill, DryRun, Impact, Origin, Progress},
     self_check::{Tries, self_check},
+    text,
 };
 
 /// Runs the drill against one key store. The outcome is that of the state: a dry run whose store cannot be read has
@@ -36,16 +37,34 @@ pub(crate) async fn drill(
         prove(app, dry_run, until, budget.work_until)
     );
     progress.drill = Some(proof.drill);
-    let has_findings = !proof.findings.is_empty();
-    progress.findings = Some(proof.findings);
+    let mut findings = proof.findings;
+    findings.extend(progress.state().and_then(unknown));
+    let has_findings = !findings.is_empty();
+    progress.findings = Some(findings);
     match read {
         Ok(()) => {
-            if app.config.impact_report && origin.is_drill && !origin.is_observing {
+            if app.config.impact_report && origin.is_drill() && !origin.is_observing {
                 progress.impact = Some(stops(&app.kms, target, origin, budget).await);
             }
             Outcome::DryRun { has_findings }
         }
         Err(error) => Outcome::Failed(CallError::into(error)),
+    }
+}
+
+/// The finding that the state is none that the function knows. A real run could not tell success from failure by it.
+fn unknown(state: &ConnectionState) -> Option<String> {
+    match state {
+        ConnectionState::Unknown(state) => Some(format!(
+            "The function does not know the key store's state ({}), so it is not proved that a real run would work. Advice: read \
+             the state with aws kms describe-custom-key-stores.",
+            text::cut(state, 64)
+        )),
+        ConnectionState::Connected
+        | ConnectionState::Connecting
+        | ConnectionState::Disconnected
+        | ConnectionState::Disconnecting
+        | ConnectionState::Failed => None,
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{
     event::{self, Event, Ignored, Request},
     guard::Target,
     ids::AccountRegion,
-    outcome::{Failure, NotVerified, Outcome},
+    outcome::{Failure, NotVerified, Outcome, Stage},
     panic::caught,
     publish::{ChatMessage, publish},
-    report::{Metrics, Report, Stage, log_metrics, log_summary},
+    report::{Metrics, Report, log_metrics, log_summary},
     run::{Invocation, Origin, Progress},
 };
 

@@ -14,10 +14,10 @@ use crate::{
     error::{Error, ErrorType},
     guard::AllowList,
     ids::TopicArn,
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, Stage},
     panic::caught,
     publish::{ChatMessage, publish},
-    report::{Metrics, Report, Stage, log_metrics, log_summary},
+    report::{Metrics, Report, log_metrics, log_summary},
     run::{Origin, Progress},
     self_check::{Finding, Tries, self_check},
 };

@@ -199,6 +199,33 @@ impl Outcome {
     }
 }
 
+/// How far a run has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage<'a> {
+    /// The early notice: the run goes on.
+    Early,
+    /// The end, with its outcome.
+    Final(&'a Outcome),
+}
+
+impl Stage<'_> {
+    /// The name in reports.
+    pub(crate) const fn name(self) -> Name {
+        match self {
+            Self::Early => Name::Disconnecting,
+            Self::Final(outcome) => outcome.name(),
+        }
+    }
+
+    /// How much it matters.
+    pub(crate) const fn severity(self) -> Severity {
+        match self {
+            Self::Early => Severity::Warning,
+            Self::Final(outcome) => outcome.severity(),
+        }
+    }
+}
+
 impl Refusal {
     /// The invocation's `errorType`.
     #[must_use]
@@ -248,8 +275,8 @@ impl Failure {
             Self::NotHandedOver(_) => "invoke it again without a client context (--client-context); if the key store \
                                        must be disconnected now, act by hand"
                 .into(),
-            Self::Panic(_) => "this is a fault of the function: read the key store's state with \
-                               `aws kms describe-custom-key-stores`, send the event again, and report the log line"
+            Self::Panic(_) => "a panic is a fault of the function: give the log line of this run to the team that \
+                               maintains it"
                 .into(),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     error::ErrorType,
     event::Trigger,
     ids::KeyStoreId,
-    outcome::{Failure, Name, NotVerified, Outcome, Severity},
+    outcome::{Failure, Name, NotVerified, Outcome, Severity, Stage},
     run::{AwsRequestIds, Drill, Impact, Origin, Progress},
     text,
 };
@@ -34,8 +34,8 @@ pub use refusals::Refusals;
 /// The version and commit that this binary was built from, such as `0.2.0+abc1234`.
 pub const VERSION: &str = env!("VERSION");
 
-/// How long each text of a report may be, in characters. A text that is longer is cut here and nowhere else; what is
-/// logged by itself has a limit of its own, below these. What is cut says so, which takes up to 32 characters more.
+/// How long each text of a report may be, in characters. What comes from the SDK is also cut where it is read, to less than
+/// these, because it is logged by itself too. What is cut says so, which takes up to [`CUT`](limit::CUT) characters more.
 mod limit {
     pub(super) const MESSAGE: usize = 600;
     pub(super) const STEP: usize = 600;
@@ -44,18 +44,18 @@ mod limit {
     pub(super) const ERROR_CODE: usize = 192;
     pub(super) const ERROR_MESSAGE: usize = 1600;
     pub(super) const ADVICE: usize = 1024;
-    pub(super) const FINDING: usize = 512;
+    pub(super) const FINDING: usize = 480;
     /// How many findings are listed.
     pub(super) const FINDINGS: usize = 10;
 
     /// How much longer a text is for saying that it was cut.
     pub(super) const CUT: usize = 48;
 
-    /// All texts of the longest report: ten names beside the others. The steps, the runbook and the digest are of
+    /// All texts of the longest report: eleven names beside the others, and 32 texts that can be cut. The steps, the runbook and the digest are of
     /// printable ASCII but for what an advice quotes, and are counted like all others.
     const LONGEST: usize = MESSAGE
         + super::steps::MOST * STEP
-        + 10 * NAME
+        + 11 * NAME
         + REASON
         + 2 * ERROR_CODE
         + ERROR_MESSAGE
@@ -70,31 +70,6 @@ mod limit {
     const IMPACT: usize = 20 * (3 * 260 + 320) + 2048 + 5 * 448;
     /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
     const _: () = assert!(LARGEST + 1024 <= 262_144, "the longest report fits into SNS");
-}
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy)]
-pub enum Stage<'a> {
-    /// The early notice: the run goes on.
-    Early,
-    /// The end, with its outcome.
-    Final(&'a Outcome),
-}
-
-impl Stage<'_> {
-    const fn name(self) -> Name {
-        match self {
-            Self::Early => Name::Disconnecting,
-            Self::Final(outcome) => outcome.name(),
-        }
-    }
-
-    const fn severity(self) -> Severity {
-        match self {
-            Self::Early => Severity::Warning,
-            Self::Final(outcome) => outcome.severity(),
-        }
-    }
 }
 
 /// The wire form. `message` comes first for people who read it in an e-mail; what is absent is
@@ -356,12 +331,12 @@ fn error_detail(outcome: &Outcome) -> Option<ErrorDetail> {
         Outcome::Disconnected | Outcome::AlreadyDisconnected | Outcome::DryRun { .. } | Outcome::Ignored(_) => None,
         Outcome::NotVerified(NotVerified { error: None, .. }) => Some(ErrorDetail {
             code: ErrorType::NotVerified.as_str().into(),
-            message: "DISCONNECTED was not read as often as it must be in the time there was".into(),
+            message: "the run ended before it read DISCONNECTED as often as it must".into(),
             aws_request_id: None,
-            advice: "read the state with `aws kms describe-custom-key-stores`; an external key store takes about \
-                     five minutes. Lambda retries an asynchronous invocation, which goes on verifying; a synchronous \
-                     one you send again yourself"
-                .into(),
+            advice:
+                "read the state with aws kms describe-custom-key-stores. Lambda retries an asynchronous invocation, \
+                     which continues to verify; send a synchronous one again yourself"
+                    .into(),
         }),
         Outcome::Refused(refusal) => Some(ErrorDetail {
             code: refusal.error_type().as_str().into(),

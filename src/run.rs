@@ -46,8 +46,8 @@ pub struct Origin {
     pub dry_run: bool,
     /// True if `DRY_RUN` forces a dry run regardless of the event.
     pub is_observing: bool,
-    /// True if a direct payload asks for a dry run.
-    pub is_drill: bool,
+    /// True if the event itself asks for a dry run.
+    pub is_trial: bool,
     /// The function's account; absent in Init.
     pub account: Option<String>,
     /// The Region in which KMS is called.
@@ -73,7 +73,7 @@ impl Origin {
             requested_by: None,
             dry_run: false,
             is_observing: false,
-            is_drill: false,
+            is_trial: false,
             account: None,
             region,
             function,
@@ -120,12 +120,17 @@ impl Origin {
             reason: event.reason.clone(),
             requested_by: event.requested_by.clone(),
             dry_run: self.dry_run || asks_for_dry_run,
-            is_drill: asks_for_dry_run && event.trigger.kind == TriggerType::Direct,
+            is_trial: asks_for_dry_run,
             ..self
         }
     }
 
-    /// The leave to do what only a dry run may do.
+    /// True for a drill: a dry run that a direct payload asks for.
+    pub(crate) fn is_drill(&self) -> bool {
+        self.is_trial && self.trigger.kind == TriggerType::Direct
+    }
+
+    /// The permission to do what only a dry run may do.
     pub(crate) fn as_dry_run(&self) -> Option<DryRun> {
         self.dry_run.then_some(DryRun(()))
     }
@@ -136,7 +141,7 @@ impl Origin {
     }
 }
 
-/// The leave to do what only a dry run may do: the permission probe. Only [`Origin::as_dry_run`] gives it, so that Init
+/// The permission to do what only a dry run may do: the permission probe. Only [`Origin::as_dry_run`] gives it, so that Init
 /// and a real run have none.
 #[derive(Debug)]
 pub(crate) struct DryRun(());
@@ -164,10 +169,14 @@ pub struct Progress {
     pub describe_calls: u32,
     /// True if KMS accepted a request.
     pub is_accepted: bool,
+    /// True if KMS answered `CustomKeyStoreInvalidStateException` to a request.
+    pub is_invalid_state: bool,
     /// When KMS had accepted a request, or `DISCONNECTING` or `DISCONNECTED` was read after one.
     pub under_way: Option<Instant>,
     /// When `DISCONNECTED` had been read.
     pub verified: Option<Instant>,
+    /// How many reads found `DISCONNECTED`, whatever was read after them.
+    pub disconnected_reads: u32,
     /// The key store as it was last read.
     pub key_store: Option<KeyStore>,
     /// What the self-check of a dry run found; absent if there was none.

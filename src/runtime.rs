@@ -14,7 +14,7 @@ use http::{
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer};
 use lambda_runtime_api_client::{BoxError, Client, body::Body};
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
@@ -69,7 +69,7 @@ pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> Syste
     };
     match ended {
         Ok(Ok(())) => Ended::Disconnected("the runtime library ended".into()),
-        Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(error.to_string()),
+        Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(why_unread(error.as_ref())),
         Ok(Err(error)) => Ended::Disconnected(error),
         Err(panic) => Ended::NotHandedOver(panic),
     }
@@ -79,6 +79,20 @@ pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> Syste
 /// come with an invocation, whereas any other error is of the connection.
 fn is_of_invocation(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
     error.is::<serde_json::Error>() || error.is::<ToStrError>() || error.is::<ParseIntError>()
+}
+
+/// What is wrong with such a header. The JSON reader quotes what it found, and a client context may be a secret.
+fn why_unread(error: &(dyn StdError + Send + Sync + 'static)) -> String {
+    let Some(json) = error.downcast_ref::<serde_json::Error>() else {
+        return error.to_string();
+    };
+    let wrong = match json.classify() {
+        Category::Data => "has a value of the wrong type",
+        Category::Syntax => "is not JSON",
+        Category::Eof => "ends too early",
+        Category::Io => "cannot be read",
+    };
+    format!("its client context or identity {wrong}, at column {}", json.column())
 }
 
 /// Turns the payload into a JSON document that holds it as data. The runtime parses a payload before it calls the

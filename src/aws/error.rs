@@ -49,6 +49,20 @@ impl Operation {
     }
 }
 
+impl Operation {
+    const fn is_of_key_stores(self) -> bool {
+        match self {
+            Self::DisconnectCustomKeyStore | Self::DescribeCustomKeyStores => true,
+            Self::DescribeKey
+            | Self::ListKeys
+            | Self::ListAliases
+            | Self::GetKeyLastUsage
+            | Self::GetTopicAttributes
+            | Self::Publish => false,
+        }
+    }
+}
+
 /// The cause of a failed call, which decides what the function does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -103,10 +117,10 @@ impl CallError {
             }
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
-                match (answer.err().code(), cause_of("", status)) {
-                    (Some(code), _) => (cause_of(code, status), code),
-                    // An answer without a code is not the service's own.
-                    (None, Cause::Other) => (Cause::Unavailable, "UnusableAnswer"),
+                match (answer.err().code(), cause_of(operation, "", status)) {
+                    (Some(code), _) => (cause_of(operation, code, status), code),
+                    // An answer without a code is not the service's own, but that of a proxy, for example.
+                    (None, Cause::Other | Cause::Denied) => (Cause::Unavailable, "UnusableAnswer"),
                     (None, cause) => (cause, "Unknown"),
                 }
             }
@@ -215,7 +229,18 @@ impl CallError {
         let action = self.operation.action();
         match (self.cause, self.operation) {
             (Cause::Denied, _) if self.code.starts_with("AccessDenied") || self.code == "AuthorizationError" => {
-                format!("the role does not have {action}, or a service control or resource policy denies it")
+                format!(
+                    "give the function's role {action}; if it has it, look for a policy that denies it: the role's permissions \
+                     boundary, a service control policy, a VPC endpoint policy{}",
+                    match self.operation {
+                        Operation::Publish | Operation::GetTopicAttributes => ", the topic's own policy",
+                        Operation::DescribeKey | Operation::GetKeyLastUsage => ", the key's own policy",
+                        Operation::DisconnectCustomKeyStore
+                        | Operation::DescribeCustomKeyStores
+                        | Operation::ListKeys
+                        | Operation::ListAliases => "",
+                    }
+                )
             }
             (Cause::Denied, Operation::Publish) if self.code.starts_with("KMS") => {
                 "the role may not use the KMS key that encrypts the topic: allow kms:GenerateDataKey and \
@@ -237,7 +262,7 @@ impl CallError {
             }
             (Cause::NotFound, _) => {
                 "no such custom key store in this account and Region: compare the ID and the Region with \
-                 `aws kms describe-custom-key-stores`"
+                 aws kms describe-custom-key-stores"
                     .into()
             }
             (Cause::InvalidState | Cause::Other, Operation::Publish) if self.code == "KMSInvalidState" => {
@@ -246,19 +271,19 @@ impl CallError {
                     .into()
             }
             (Cause::InvalidState, _) => {
-                "the key store's state does not allow this: read it with `aws kms describe-custom-key-stores`".into()
+                "the key store's state does not allow this: read it with aws kms describe-custom-key-stores".into()
             }
             (Cause::Throttled, _) => format!(
                 "{action} was throttled: find out by CloudTrail what else calls it so often in this account and \
-                 Region, and send the event again"
+                 Region"
             ),
             (Cause::Unreachable, _) => format!(
                 "no connection to the endpoint of {action} could be opened: check the endpoint variables and, if the \
-                 function runs in a VPC, its endpoints and security groups; then send the event again"
+                 function runs in a VPC, its endpoints and security groups"
             ),
             (Cause::Unavailable, _) => format!(
                 "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \
-                 VPC, at its endpoints and security groups; then send the event again"
+                 VPC, at its endpoints and security groups"
             ),
             (Cause::NotSent, _) => {
                 format!("the SDK refuses to send {action}: check the Region and the endpoint variables of the function")
@@ -271,9 +296,11 @@ impl CallError {
 /// Sorts an error code. Most are in no model: `AccessDeniedException` and `ThrottlingException`
 /// arrive as `Unhandled` in the SDK's enums, so the code is the one thing to go by
 /// (<https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>).
-fn cause_of(code: &str, status: u16) -> Cause {
+fn cause_of(operation: Operation, code: &str, status: u16) -> Cause {
     match code {
-        "CustomKeyStoreNotFoundException" | "NotFoundException" | "NotFound" => Cause::NotFound,
+        "CustomKeyStoreNotFoundException" => Cause::NotFound,
+        // KMS says so of a key, and SNS of a topic.
+        "NotFoundException" | "NotFound" if !operation.is_of_key_stores() => Cause::NotFound,
         "CustomKeyStoreInvalidStateException" => Cause::InvalidState,
         "AccessDenied"
         | "AccessDeniedException"
@@ -358,7 +385,20 @@ mod tests {
             ("Unknown", 429, Cause::Throttled),
             ("Unknown", 418, Cause::Other),
         ] {
-            assert_eq!(cause_of(code, status), cause, "{code} {status}");
+            let operation = Operation::DisconnectCustomKeyStore;
+            assert_eq!(cause_of(operation, code, status), cause, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn only_a_key_or_a_topic_can_be_a_plain_not_found() {
+        for (operation, code, cause) in [
+            (Operation::DescribeKey, "NotFoundException", Cause::NotFound),
+            (Operation::Publish, "NotFound", Cause::NotFound),
+            (Operation::DisconnectCustomKeyStore, "NotFoundException", Cause::Other),
+            (Operation::DescribeCustomKeyStores, "NotFound", Cause::Other),
+        ] {
+            assert_eq!(cause_of(operation, code, 400), cause, "{operation:?} {code}");
         }
     }
 
@@ -370,7 +410,7 @@ mod tests {
         assert!(
             error
                 .advice()
-                .starts_with("the role does not have kms:DisconnectCustomKeyStore")
+                .starts_with("give the function's role kms:DisconnectCustomKeyStore")
         );
     }
 }

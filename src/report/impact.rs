@@ -5,21 +5,23 @@ use crate::{
     text,
 };
 
-/// The sentence for a notice.
+const PARTLY: &str = "The impact report is not complete: ";
+
+/// The sentence for a notice, which [`super::message`] begins with a capital.
 pub(super) fn sentence(impact: &Impact) -> String {
     let Some(found) = &impact.found else {
-        return "The keys that a disconnect would stop could not be listed.".into();
+        return format!("{PARTLY}the keys that a disconnect would stop could not be listed.");
     };
     let LastUsed { hour, day, .. } = found.last_used;
     // A key that could not be read may be in the store too.
     let is_whole = impact.complete && found.not_readable == 0;
     let keys = match (found.keys, is_whole) {
-        (0, true) => "No key is in it".into(),
-        (0, false) => "No key is known to be in it".into(),
+        (0, true) => "no key is in it".into(),
+        (0, false) => "no key is known to be in it".into(),
         (1, true) => "1 key is in it".into(),
-        (1, false) => "At least 1 key is in it".into(),
+        (1, false) => "at least 1 key is in it".into(),
         (count, true) => format!("{count} keys are in it"),
-        (count, false) => format!("At least {count} keys are in it"),
+        (count, false) => format!("at least {count} keys are in it"),
     };
     let unread = match found.not_readable {
         0 => String::new(),
@@ -49,12 +51,9 @@ pub(super) fn sentence(impact: &Impact) -> String {
             key.last_used.as_deref().unwrap_or_default()
         )
     });
-    let partly = if impact.complete {
-        ""
-    } else {
-        "; this list is not complete"
-    };
-    format!("{keys}{used}{}{unread}{partly}.", last.unwrap_or_default())
+    // First, because a long message is cut at its end.
+    let partly = if impact.complete { "" } else { PARTLY };
+    format!("{partly}{keys}{used}{}{unread}.", last.unwrap_or_default())
 }
 
 /// `GenerateDataKey` → `generate data key`.

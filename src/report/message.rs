@@ -1,11 +1,11 @@
 //! The message of a report, for a person who was woken by it: what happened, do the keys work, who asked. One to three
-//! short sentences without a command, which say what was read and nothing beyond it. What to do is in `steps`.
+//! sentences without a command, which say what was read and nothing beyond it. What to do is in `steps`.
 
-use super::{Stage, impact};
+use super::impact;
 use crate::{
     aws::{CallError, Cause, ConnectionState, Operation},
     event::{Trigger, TriggerType},
-    outcome::{Failure, NotVerified, Outcome, Refusal},
+    outcome::{Failure, NotVerified, Outcome, Refusal, Stage},
     run::{Origin, Permission, Progress},
     text,
 };
@@ -35,42 +35,66 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
-/// What happened, in the few words of a subject. Two situations that take different hands do not share them.
+/// What happened, in the few words of a subject. Two situations that need different actions do not share them.
 pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
     let outcome = match stage {
         Stage::Final(outcome) => outcome,
-        Stage::Early if progress.state() == Some(&ConnectionState::Disconnecting) => return "disconnecting, goes on",
-        Stage::Early => return "requested, goes on",
+        Stage::Early if progress.state() == Some(&ConnectionState::Disconnecting) => return "disconnecting now",
+        Stage::Early => return "requested, not done yet",
     };
     match outcome {
         Outcome::Disconnected => "disconnected",
         Outcome::AlreadyDisconnected => "already disconnected",
         Outcome::DryRun { .. } if is_observed(origin) => "event NOT acted on",
-        Outcome::DryRun { .. } => "nothing changed",
+        Outcome::DryRun { .. } if permission(progress) == Some(Permission::Denied) => "access DENIED",
+        Outcome::DryRun { has_findings: true } => "FAULTS FOUND",
+        Outcome::DryRun { has_findings: false } => "nothing changed",
         Outcome::Ignored(_) => "ignored",
         Outcome::NotVerified(_) if progress.state() == Some(&ConnectionState::Disconnected) => {
             "NOT VERIFIED, read once"
         }
         Outcome::NotVerified(_) => "NOT VERIFIED",
-        Outcome::Refused(_) => "refused, nothing done",
+        Outcome::Refused(_) if is_observed(origin) => "event NOT acted on, refused",
+        Outcome::Refused(Refusal::Guard(_)) => "refused, not on the allow-list",
+        Outcome::Refused(Refusal::Event(_)) => "refused, nothing done",
         Outcome::Failed(Failure::Configuration(_)) => "FAILED, the switch cannot work",
         Outcome::Failed(Failure::NotHandedOver(_)) => "FAILED, one event is lost",
         Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, perhaps done",
-        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) => "FAILED",
+        Outcome::Failed(Failure::Call(error)) => match error.cause {
+            Cause::NotFound => "FAILED, no such key store",
+            Cause::Denied => "FAILED, access denied",
+            Cause::NoCredentials => "FAILED, no credentials",
+            Cause::InvalidState
+            | Cause::Throttled
+            | Cause::Unreachable
+            | Cause::Unavailable
+            | Cause::NotSent
+            | Cause::Other => "FAILED",
+        },
+        Outcome::Failed(Failure::Panic(_)) => "FAILED, the function broke off",
     }
 }
 
 /// True if the event asked for a disconnect, and `DRY_RUN` of this function kept it from one.
 fn is_observed(origin: &Origin) -> bool {
-    origin.is_observing && !origin.is_drill
+    origin.is_observing && !origin.is_trial
+}
+
+fn permission(progress: &Progress) -> Option<Permission> {
+    progress.drill.as_ref().map(|drill| drill.permission)
 }
 
 /// What is known when the first look has not found `DISCONNECTED`.
 fn early(origin: &Origin, progress: &Progress) -> String {
     let store = store(origin, progress);
     match progress.state() {
-        Some(ConnectionState::Disconnecting) => format!("{store} is disconnecting, and this run goes on verifying it."),
-        state => format!("{}; this run goes on verifying it.", requested(&store, progress, state)),
+        Some(ConnectionState::Disconnecting) => {
+            format!("{store} is disconnecting, and another notice follows when this run ends.")
+        }
+        state => format!(
+            "{}; another notice follows when this run ends.",
+            requested(&store, progress, state)
+        ),
     }
 }
 
@@ -80,8 +104,10 @@ fn requested(store: &str, progress: &Progress, state: Option<&ConnectionState>) 
         format!("KMS accepted the request to disconnect {store}")
     } else if progress.unanswered > 0 {
         format!("it is not known whether KMS disconnects {store}, because a request got no usable answer")
-    } else {
+    } else if progress.is_invalid_state {
         format!("KMS rejects the request to disconnect {store}, as if that were done or in progress")
+    } else {
+        format!("KMS accepted no request of this run to disconnect {store}")
     };
     match state {
         Some(state) => format!("{said}, but the state last read is {state}"),
@@ -94,7 +120,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
     match outcome {
         Outcome::Disconnected => vec![format!("{store} is disconnected."), keys(progress), asked(origin)],
         Outcome::AlreadyDisconnected => vec![
-            format!("{store} was already disconnected before this run."),
+            format!("{store} was already disconnected, and not by this run."),
             keys(progress),
             asked(origin),
         ],
@@ -108,7 +134,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
 
 fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<String> {
     let store = store(origin, progress);
-    let permission = progress.drill.as_ref().map(|drill| drill.permission);
+    let permission = permission(progress);
     let would = match progress.state() {
         Some(ConnectionState::Disconnected) => {
             format!("{store} is already DISCONNECTED, and a real run would leave it so")
@@ -124,6 +150,7 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
                 Some(Permission::Unknown) | None => format!("a real run would ask KMS to disconnect {what}"),
             };
             match state {
+                Some(ConnectionState::Unknown(state)) => format!("the state of {store} is {state}, and {would}"),
                 Some(state) => format!("{store} is {state}, and {would}"),
                 None => would,
             }
@@ -134,63 +161,93 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         Some(Permission::Denied) => "The role may NOT disconnect it",
         Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
     };
-    let found = if has_findings {
-        "the self-check found faults, which are in the field findings"
+    let found = match progress.findings.as_ref().map_or(0, Vec::len) {
+        _ if !has_findings => "the checks found no fault".into(),
+        1 => "1 fault was found".into(),
+        count => format!("{count} faults were found"),
+    };
+    let last = if is_observed(origin) {
+        asked(origin)
     } else {
-        "the self-check found nothing"
+        progress.impact.as_ref().map(impact::sentence).unwrap_or_default()
     };
     vec![
-        format!("{}: nothing was changed; {would}.", of_dry_run(origin)),
+        format!("{}; {would}.", of_dry_run(origin)),
         format!("{proved}, and {found}."),
-        if is_observed(origin) {
-            asked(origin)
-        } else {
-            String::new()
-        },
-        progress.impact.as_ref().map(impact::sentence).unwrap_or_default(),
+        last,
     ]
 }
 
-/// Who asked for it. Who meant a real run must see why there was none.
+/// Who asked for it. A person who meant a real run must see why there was none.
 fn of_dry_run(origin: &Origin) -> String {
-    let who = origin.requested_by.as_ref().map(|who| quoted(who, NAME_SHOWN));
+    if is_observed(origin) {
+        return "Nothing was disconnected, because DRY_RUN of this function is true".into();
+    }
+    let who = origin.requested_by.as_ref().map(|who| named(who));
     let who = who.or_else(|| triggered(&origin.trigger));
     let who = who.map(|who| format!(" for {who}")).unwrap_or_default();
     let why = if origin.is_observing {
-        ", because this function's DRY_RUN is true"
+        " (DRY_RUN of this function is true too)"
     } else {
         ""
     };
-    format!("Dry run{who}{why}")
+    format!("Dry run{who}{why}: nothing was changed")
 }
 
 fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String {
-    match (progress.state(), &doubt.error) {
-        (Some(ConnectionState::Disconnected), _) => {
-            format!("{store} is not verified as disconnected: DISCONNECTED was read once, and must be read twice.")
+    let why = match (progress.state(), &doubt.error) {
+        (Some(ConnectionState::Disconnected), None) => {
+            return format!(
+                "{store} is not verified as disconnected: DISCONNECTED was read once, and must be read twice."
+            );
         }
-        (Some(ConnectionState::Disconnecting), _) => {
-            format!("{store} is still disconnecting, and the time of this run is over.")
+        (Some(ConnectionState::Disconnected), Some(error)) => {
+            return format!(
+                "{store} is not verified as disconnected: DISCONNECTED was read once, and after that {}.",
+                failed_call(error)
+            );
+        }
+        (Some(ConnectionState::Disconnecting), None) => {
+            return format!("{store} is still disconnecting, and the time of this run is over.");
+        }
+        (Some(ConnectionState::Disconnecting), Some(error)) => {
+            return format!(
+                "{store} was disconnecting when it was last read, and after that {}.",
+                failed_call(error)
+            );
         }
         (state, Some(error)) if error.operation == Operation::DisconnectCustomKeyStore => format!(
-            "{store} is NOT verified as disconnected: a repeated request failed ({}), and the state last read is {}.",
+            "a repeated request failed ({}), and the state last read is {}",
             error.code,
             state.map_or("not known", ConnectionState::as_str)
         ),
-        (state, Some(error)) => format!(
-            "{store} is NOT verified as disconnected: {}. The last read failed ({}).",
-            requested("it", progress, state),
-            error.code
-        ),
-        (state, None) => format!(
-            "{store} is NOT verified as disconnected: {}.",
-            requested("it", progress, state)
-        ),
-    }
+        (state, Some(error)) => format!("{}; {}", requested("it", progress, state), failed_call(error)),
+        (state, None) => requested("it", progress, state),
+    };
+    let once = if progress.disconnected_reads > 0 {
+        "; DISCONNECTED was read before that, and not confirmed"
+    } else {
+        ""
+    };
+    format!("{store} is NOT verified as disconnected: {why}{once}.")
+}
+
+fn failed_call(error: &CallError) -> String {
+    let what = match error.operation {
+        Operation::DisconnectCustomKeyStore => "a repeated request",
+        Operation::DescribeCustomKeyStores
+        | Operation::DescribeKey
+        | Operation::ListKeys
+        | Operation::ListAliases
+        | Operation::GetKeyLastUsage
+        | Operation::GetTopicAttributes
+        | Operation::Publish => "a read",
+    };
+    format!("{what} failed ({})", error.code)
 }
 
 fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
-    let dry = if origin.dry_run { "The dry run" } else { "The event" };
+    let dry = if origin.is_trial { "The dry run" } else { "The event" };
     let wrong = match refusal {
         Refusal::Event(invalid) => format!(
             "{dry} is refused, and nothing was disconnected: {}.",
@@ -198,26 +255,33 @@ fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
         ),
         Refusal::Guard(not_allowed) => format!("{dry} is refused, and nothing was disconnected: {not_allowed}."),
     };
-    vec![wrong, asked(origin)]
+    let keys = origin
+        .key_store_id
+        .as_ref()
+        .map(|_| "Its keys are as they were; this run did not read its state.");
+    vec![wrong, keys.unwrap_or_default().into(), asked(origin)]
 }
 
 fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String> {
     let store = store(origin, progress);
     match failure {
         Failure::Configuration(invalid) => vec![
-            format!("The switch cannot work: {}.", fault(&invalid.to_string())),
-            "Nothing was disconnected, and no event is acted on.".into(),
+            format!(
+                "The switch cannot work, because of faulty environment variables: {}.",
+                fault(&invalid.variables())
+            ),
+            "Nothing was disconnected, and the function acts on no event.".into(),
         ],
         Failure::NotHandedOver(why) => vec![format!(
-            "One invocation could not be handed to the function ({}), and nothing was disconnected by it.",
+            "The function could not read one invocation ({}), and nothing was disconnected for it.",
             fault(why)
         )],
         Failure::Panic(why) if origin.dry_run => vec![
-            format!("{}: nothing was changed.", of_dry_run(origin)),
+            format!("{}.", of_dry_run(origin)),
             format!("The function broke off with a panic ({}).", fault(why)),
         ],
         Failure::Call(error) if origin.dry_run => vec![
-            format!("{}: nothing was changed.", of_dry_run(origin)),
+            format!("{}.", of_dry_run(origin)),
             format!(
                 "{store} could not be read, so a real run could not be verified: {}.",
                 cause(error)
@@ -226,35 +290,42 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
         Failure::Panic(why) => vec![
             format!(
                 "{}: the function broke off with a panic ({}).",
-                not_done(&store, progress),
+                not_done(origin, progress),
                 fault(why)
             ),
-            keys(progress),
+            keys_of(origin, progress),
             asked(origin),
         ],
         Failure::Call(error) => vec![
-            format!("{}: {}.", not_done(&store, progress), cause(error)),
-            keys(progress),
+            format!("{}: {}.", not_done(origin, progress), cause(error)),
+            keys_of(origin, progress),
             asked(origin),
         ],
     }
 }
 
 /// What became of the act, if the run failed.
-fn not_done(store: &str, progress: &Progress) -> String {
+fn not_done(origin: &Origin, progress: &Progress) -> String {
+    if origin.key_store_id.is_none() {
+        return "nothing was disconnected by this run".into();
+    }
+    let store = store(origin, progress);
     if progress.is_accepted {
-        format!("KMS accepted a request to disconnect {store}, and that is not verified")
-    } else if progress.is_under_way() {
-        format!("this run did not disconnect {store}")
-    } else if progress.unanswered > 0 {
-        format!(
-            "it is not known whether {store} is disconnected ({} of {} requests got no usable answer)",
+        return format!("KMS accepted a request to disconnect {store}, and that is not verified");
+    }
+    if progress.unanswered > 0 {
+        return format!(
+            "it is not known whether this run disconnected {store} ({} of {} requests got no usable answer)",
             progress.unanswered, progress.disconnect_calls
-        )
-    } else if progress.state().is_some() {
-        format!("{store} is NOT disconnected")
-    } else {
-        format!("this run did not disconnect {store}, and its state was not read")
+        );
+    }
+    match progress.state() {
+        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
+            format!("{store} is NOT disconnected")
+        }
+        Some(ConnectionState::Disconnecting | ConnectionState::Disconnected | ConnectionState::Unknown(_)) | None => {
+            format!("this run did not disconnect {store}")
+        }
     }
 }
 
@@ -279,7 +350,9 @@ fn cause(error: &CallError) -> String {
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/about-xks-disconnecting.html>).
 fn keys(progress: &Progress) -> String {
     match progress.state() {
-        Some(ConnectionState::Disconnected) => "Its keys no longer work.",
+        Some(ConnectionState::Disconnected) if progress.verified.is_some() => "Its keys no longer work.",
+        // One read may be stale.
+        Some(ConnectionState::Disconnected) => "The state last read is DISCONNECTED, in which its keys do not work.",
         Some(ConnectionState::Disconnecting) => "AWS makes its keys unusable right away; this is not confirmed yet.",
         // A request without an answer may yet be carried out.
         Some(ConnectionState::Connected) if progress.unanswered > 0 && !progress.is_accepted => {
@@ -293,16 +366,22 @@ fn keys(progress: &Progress) -> String {
     .into()
 }
 
+/// The same, if the event named a key store.
+fn keys_of(origin: &Origin, progress: &Progress) -> String {
+    let named = origin.key_store_id.as_ref();
+    named.map(|_| keys(progress)).unwrap_or_default()
+}
+
 /// Who or what asked, and why.
 fn asked(origin: &Origin) -> String {
     let reason = origin.reason.as_ref().map(|why| quoted(why, REASON_SHOWN));
     let because = reason.map(|why| format!(": {why}")).unwrap_or_default();
     let who = match (&origin.requested_by, triggered(&origin.trigger)) {
-        (Some(who), Some(what)) => format!("{} asked, by {what}", quoted(who, NAME_SHOWN)),
-        (Some(who), None) => format!("{} asked", quoted(who, NAME_SHOWN)),
-        (None, Some(what)) => format!("{what} asked"),
-        (None, None) if because.is_empty() => "the event does not say who asked".into(),
-        (None, None) => "asked by somebody whom the event does not name".into(),
+        (Some(who), Some(what)) => format!("{} asked for it, by {what}", named(who)),
+        (Some(who), None) => format!("{} asked for it", named(who)),
+        (None, Some(what)) => format!("{what} asked for it"),
+        (None, None) if because.is_empty() => "the event does not say who asked for it".into(),
+        (None, None) => "somebody whom the event does not name asked for it".into(),
     };
     format!("{who}{because}.")
 }
@@ -313,10 +392,10 @@ fn triggered(trigger: &Trigger) -> Option<String> {
         TriggerType::EventBridge => "the event",
         TriggerType::Schedule => "the schedule",
         TriggerType::Alarm => "the alarm",
-        TriggerType::CloudTrail => "the call",
+        TriggerType::CloudTrail => return Some("the reconnect guard".into()),
     };
     let name = trigger.name.as_ref()?;
-    Some(format!("{what} {}", quoted(name, NAME_SHOWN)))
+    Some(format!("{what} {}", named(name)))
 }
 
 /// The store as people know it: its name if KMS gave it, else its ID.
@@ -327,6 +406,16 @@ fn store(origin: &Origin, progress: &Progress) -> String {
         (None, Some(id)) => format!("key store {id}"),
         (None, None) => "no key store".into(),
     }
+}
+
+/// A name in quotes. Of a long ARN, the end says which one it is.
+fn named(name: &str) -> String {
+    let surplus = name.chars().count().saturating_sub(NAME_SHOWN);
+    if surplus == 0 || !name.starts_with("arn:") {
+        return quoted(name, NAME_SHOWN);
+    }
+    let end: String = name.chars().skip(surplus).collect();
+    format!("'...{}", quoted(&end, NAME_SHOWN).trim_start_matches('\''))
 }
 
 fn quoted(words: &str, limit: usize) -> String {

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::Report;
 use crate::{
+    event::OWN_NAMESPACE,
     guard::AllowList,
     outcome::Name,
     run::{Origin, Progress},
 };
 
-const NAMESPACE: &str = "KeyStoreDisconnect";
 const OUTCOME: &str = "Outcome";
 const KEY_STORE: &str = "CustomKeyStoreId";
 
@@ -101,7 +101,7 @@ impl Metrics {
                 .into_iter()
                 .chain([
                     count("MutedAlarms", u8::from(progress.is_muted)),
-                    count("CleanDrills", u8::from(is_clean_drill(report, origin))),
+                    count("CleanDrills", u8::from(is_clean_drill(report, origin, progress))),
                 ])
                 .collect(),
         }
@@ -135,7 +135,7 @@ impl Metrics {
                 .into_iter()
                 .filter(|(_, metrics)| !metrics.is_empty())
                 .map(|(dimensions, metrics)| Directive {
-                    namespace: NAMESPACE,
+                    namespace: OWN_NAMESPACE,
                     dimensions,
                     metrics,
                 })
@@ -158,9 +158,11 @@ impl Serialize for Metrics {
     }
 }
 
-/// True for a dry run that a direct payload asked for, and that ended without findings.
-fn is_clean_drill(report: &Report, origin: &Origin) -> bool {
-    origin.is_drill && report.outcome == Name::DryRun && report.findings_count == 0
+/// True for a dry run that a direct payload asked for, and that ended without findings. It proves that a real run would work
+/// and be reported, so its notice went out, and `DRY_RUN` does not keep this function from a real run.
+fn is_clean_drill(report: &Report, origin: &Origin, progress: &Progress) -> bool {
+    let would_work = report.outcome == Name::DryRun && report.findings_count == 0 && !origin.is_observing;
+    origin.is_drill() && would_work && progress.notices_failed == 0
 }
 
 /// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which costs. An event that
@@ -178,7 +180,7 @@ fn dimension<'a>(report: &'a Report, progress: &Progress, allowed: &AllowList) -
     };
     let is_known = match allowed {
         AllowList::These(_) => true,
-        AllowList::Any => progress.key_store.is_some() || progress.is_accepted,
+        AllowList::Any => progress.key_store.is_some() || progress.is_accepted || progress.is_invalid_state,
     };
     (is_guarded && is_known).then(|| id.as_str())
 }

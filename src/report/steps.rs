@@ -1,26 +1,26 @@
-//! What to do next: one action a text, in the order of that hour, with commands that are ready to paste. A command holds
+//! What to do next: one action a text, the most urgent first, with commands that are ready to paste. A command holds
 //! nothing that a shell would interpret, whatever the event said: IDs and Regions have a form, and a name is in a
 //! command only if it is made of letters, digits and a few marks.
 
-use super::Stage;
 use crate::{
     aws::{Cause, ConnectionState, KeyStoreType},
     event::TriggerType,
     ids::KeyStoreId,
-    outcome::{Failure, NotVerified, Outcome, Refusal},
+    outcome::{Failure, NotVerified, Outcome, Refusal, Stage},
     run::{Origin, Progress},
-    text,
 };
 
 /// The most steps of a report.
 pub(super) const MOST: usize = 6;
+/// How many findings of a dry run have a step each.
+const FINDINGS: usize = 3;
 
 /// The steps, and `runbook` as the last one if it is set.
 pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runbook: Option<&str>) -> Vec<String> {
-    let hands = Hands { origin, progress };
+    let advice = Advice { origin, progress };
     let mut steps = match stage {
         Stage::Early => Vec::new(),
-        Stage::Final(outcome) => hands.after(outcome),
+        Stage::Final(outcome) => advice.after(outcome),
     };
     steps.truncate(MOST - usize::from(runbook.is_some()));
     steps.extend(runbook.map(self::runbook));
@@ -32,17 +32,20 @@ pub(super) fn runbook(url: &str) -> String {
     format!("Follow the runbook: {url}")
 }
 
-/// Somebody's hands, in the account and Region of the run.
-struct Hands<'a> {
+/// The steps for the account and Region of a run.
+struct Advice<'a> {
     origin: &'a Origin,
     progress: &'a Progress,
 }
 
-impl Hands<'_> {
+impl Advice<'_> {
     fn after(&self, outcome: &Outcome) -> Vec<String> {
         match outcome {
             Outcome::Ignored(_) => Vec::new(),
-            Outcome::Disconnected | Outcome::AlreadyDisconnected => self.after_the_cut(),
+            Outcome::Disconnected => self.after_the_cut(None),
+            Outcome::AlreadyDisconnected => {
+                self.after_the_cut(Some(self.who("disconnected", "DisconnectCustomKeyStore")))
+            }
             Outcome::DryRun { has_findings } => self.after_dry_run(*has_findings),
             Outcome::NotVerified(doubt) => self.after_doubt(doubt),
             Outcome::Refused(refusal) => self.after_refusal(refusal),
@@ -50,14 +53,16 @@ impl Hands<'_> {
         }
     }
 
-    fn after_the_cut(&self) -> Vec<String> {
-        // What cannot wait comes first.
-        let mut steps: Vec<_> = self.stop_the_trigger().into_iter().collect();
-        steps.extend([
-            DATA.into(),
-            self.reconnect(),
-            format!("Verify it yourself: {}", self.read()),
-        ]);
+    /// The step that undoes it comes last.
+    fn after_the_cut(&self, who: Option<String>) -> Vec<String> {
+        let mut steps = self.stop_the_trigger();
+        steps.push(DATA.into());
+        steps.push(format!(
+            "Check yourself that ConnectionState is DISCONNECTED: {}",
+            self.read()
+        ));
+        steps.extend(who);
+        steps.push(self.reconnect());
         steps
     }
 
@@ -65,78 +70,91 @@ impl Hands<'_> {
         let mut steps = Vec::new();
         if self.origin.is_observing {
             steps.push(format!(
-                "If the key store must be disconnected now, act by hand, because this function only observes: {}",
+                "If the key store must be disconnected now, do it by hand, because this function only observes: {}",
                 self.cut()
             ));
         }
         if has_findings {
-            steps.push("Correct what the field findings lists, and repeat the dry run".into());
+            let findings = self.progress.findings.as_deref().unwrap_or_default();
+            let shown = findings.iter().take(FINDINGS);
+            steps.extend(shown.map(|finding| format!("Correct this fault: {finding}")));
+            if findings.len() > FINDINGS {
+                steps.push("Correct the other faults, which are in the field findings".into());
+            }
+            steps.push("Then repeat the dry run".into());
         }
         steps
     }
 
-    /// The store may be connected: then the hands come first.
+    /// A store that may be connected is disconnected first.
     fn after_doubt(&self, doubt: &NotVerified) -> Vec<String> {
+        if doubt.is_under_way {
+            return self.after_doubt_under_way(doubt);
+        }
+        let mut steps = vec![self.by_hand(), self.read_until_disconnected()];
+        if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
+            steps.push(self.who("connected", "ConnectCustomKeyStore"));
+        }
+        steps.push(self.again(doubt));
+        steps
+    }
+
+    fn after_doubt_under_way(&self, doubt: &NotVerified) -> Vec<String> {
+        let mut steps = if self.progress.state() == Some(&ConnectionState::Disconnected) {
+            vec![format!(
+                "Read ConnectionState once more. DISCONNECTED again confirms it: {}",
+                self.read()
+            )]
+        } else {
+            vec![
+                format!("Read ConnectionState until it is DISCONNECTED: {}", self.read()),
+                self.by_hand_if_connected(),
+            ]
+        };
+        steps.extend(self.stop_the_trigger());
+        steps.extend([DATA.into(), self.again(doubt)]);
+        steps
+    }
+
+    /// What becomes of the run that was not verified.
+    fn again(&self, doubt: &NotVerified) -> String {
         let denied = doubt.error.as_ref().filter(|error| error.cause == Cause::Denied);
-        let again = if let Some(error) = denied {
+        if let Some(error) = denied {
             format!(
                 "Then correct the cause, because a retry ends the same way: {}",
                 error.advice()
             )
         } else if self.origin.trigger.kind == TriggerType::Direct {
-            "If you invoked it by hand, invoke it again. Lambda retries an asynchronous event twice, and each run reports".into()
+            "If you waited for the answer of aws lambda invoke, invoke the function again. If not, wait: Lambda runs the event \
+             up to two more times, and each run reports"
+                .into()
         } else {
-            "Wait for the next notice. Lambda retries an asynchronous event twice, and each run reports".into()
-        };
-        if doubt.is_under_way {
-            let read = if self.progress.state() == Some(&ConnectionState::Disconnected) {
-                "Read the state once more. DISCONNECTED again confirms it"
-            } else {
-                "If it becomes CONNECTED or FAILED, disconnect it by hand. Read the state until it is DISCONNECTED"
-            };
-            let mut steps = vec![format!("{read}: {}", self.read())];
-            steps.extend(self.stop_the_trigger());
-            steps.extend([DATA.into(), again]);
-            return steps;
+            "Wait for the next notice. Lambda runs the event up to two more times, and each run reports".into()
         }
-        let mut steps = vec![
-            format!("Disconnect it by hand, with a role that may: {}", self.cut()),
-            format!("Read the state until it is DISCONNECTED: {}", self.read()),
-        ];
-        if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
-            steps.push(format!(
-                "Find out whether somebody connects it. CloudTrail shows that some minutes late: {}",
-                self.who_connects()
-            ));
-        }
-        steps.push(again);
-        steps
     }
 
     fn after_refusal(&self, refusal: &Refusal) -> Vec<String> {
         let by_hand = || {
-            let store = self.origin.key_store_id.is_some();
-            let which = if store {
+            let which = if self.id().is_some() {
                 ""
             } else {
                 ", with its ID in place of KEY_STORE_ID"
             };
             format!(
-                "If the key store must be disconnected now, act by hand{which}: {}",
+                "If the key store must be disconnected now, do it by hand{which}: {}",
                 self.cut()
             )
         };
         match refusal {
-            Refusal::Event(invalid) if self.origin.dry_run => vec![sentence(&invalid.instead)],
-            Refusal::Event(invalid) => vec![sentence(&invalid.instead), by_hand()],
-            Refusal::Guard(_) if self.origin.dry_run => {
-                vec![
-                    "Compare the ID with ALLOWED_KEY_STORE_IDS (the stack's parameter AllowedKeyStoreIds): a real run would be refused too"
-                        .into(),
-                ]
-            }
+            Refusal::Event(invalid) if self.origin.is_trial => vec![invalid.instead.clone()],
+            Refusal::Event(invalid) => vec![invalid.instead.clone(), by_hand()],
+            Refusal::Guard(_) if self.origin.is_trial => vec![
+                "Compare the ID with ALLOWED_KEY_STORE_IDS (the stack's parameter AllowedKeyStoreIds): a real run would be refused too"
+                    .into(),
+                "Correct the ID or the list, and repeat the dry run".into(),
+            ],
             Refusal::Guard(_) => vec![
-                "Compare the ID with the key store that you mean: this function may not disconnect this one".into(),
+                format!("Find out whether this is the key store that you mean: {}", self.read()),
                 by_hand(),
                 "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
                  AllowedKeyStoreIds) later, in a reviewed deployment".into(),
@@ -145,66 +163,129 @@ impl Hands<'_> {
     }
 
     fn after_failure(&self, failure: &Failure) -> Vec<String> {
-        let correct = match failure {
-            Failure::Panic(_) => "Then report the log line of this run, because this is a fault of the function".into(),
-            Failure::Call(_) | Failure::Configuration(_) | Failure::NotHandedOver(_) => {
-                format!("Then correct the cause: {}", failure.advice())
-            }
-        };
         match failure {
-            Failure::Call(error) if error.cause == Cause::NotFound => vec![
-                format!(
-                    "Find the right ID, in this account and Region: {}",
-                    self.kms("describe-custom-key-stores", None)
-                ),
-                "Send the event again with that ID".into(),
-            ],
-            Failure::Call(_) | Failure::Panic(_) if self.origin.dry_run => vec![
-                format!("Correct the cause, and repeat the dry run: {}", failure.advice()),
-                format!(
-                    "If the key store must be disconnected before that, act by hand: {}",
-                    self.cut()
-                ),
-            ],
-            Failure::Call(_) | Failure::Panic(_) if self.progress.is_under_way() => {
-                vec![
-                    format!("Read the state until it is DISCONNECTED: {}", self.read()),
-                    correct,
-                ]
-            }
-            Failure::Call(_) | Failure::Panic(_) => vec![
-                format!("Disconnect it by hand, with a role that may: {}", self.cut()),
-                format!("Read the state until it is DISCONNECTED: {}", self.read()),
-                correct,
-            ],
+            Failure::Call(error) => self.after_failed_call(error.cause, &error.advice()),
+            Failure::Panic(_) if self.origin.dry_run => vec![LOG_LINE.into(), self.by_hand_before_that()],
+            Failure::Panic(_) => self.until_disconnected(format!("Then {}", lowered(LOG_LINE))),
             Failure::Configuration(_) => vec![
-                format!("{BY_HAND_IF_ANY}: {}", self.cut()),
+                self.by_hand_if_any(),
                 "Correct the environment variables that the field error.message names, and run a dry run".into(),
             ],
             Failure::NotHandedOver(_) => vec![
-                format!("{BY_HAND_IF_ANY}: {}", self.cut()),
+                self.by_hand_if_any(),
                 "Invoke the function again without a client context (--client-context)".into(),
             ],
         }
     }
 
-    /// What disconnected a store by mistake does it again when the store is connected again.
-    fn stop_the_trigger(&self) -> Option<String> {
-        let first = "If this was a mistake, stop the trigger first, or it disconnects the store again";
+    fn after_failed_call(&self, cause: Cause, advice: &str) -> Vec<String> {
+        if cause == Cause::NotFound {
+            return vec![
+                format!(
+                    "Find the right ID, in this account and Region: {}",
+                    self.kms("describe-custom-key-stores", None)
+                ),
+                "Send the event again with that ID".into(),
+            ];
+        }
+        if self.origin.dry_run {
+            return vec![
+                format!("Correct the cause, and repeat the dry run: {advice}"),
+                self.by_hand_before_that(),
+            ];
+        }
+        self.until_disconnected(format!("Then correct the cause: {advice}"))
+    }
+
+    /// The store is disconnected and read by hand, and then `correct` follows.
+    fn until_disconnected(&self, correct: String) -> Vec<String> {
+        if self.id().is_none() {
+            return vec![self.by_hand_if_any(), correct];
+        }
+        if self.progress.is_under_way() {
+            return vec![self.read_until_disconnected(), self.by_hand_if_connected(), correct];
+        }
+        vec![self.by_hand(), self.read_until_disconnected(), correct]
+    }
+
+    fn by_hand(&self) -> String {
+        let account = self.origin.account.as_deref().filter(|account| is_safe(account));
+        let account = account
+            .map(|account| format!(" in account {account}"))
+            .unwrap_or_default();
+        format!(
+            "Disconnect it by hand{account}, with a role that has kms:DisconnectCustomKeyStore: {}",
+            self.cut()
+        )
+    }
+
+    fn by_hand_if_connected(&self) -> String {
+        format!(
+            "If it becomes CONNECTED or FAILED, disconnect it by hand: {}",
+            self.cut()
+        )
+    }
+
+    fn by_hand_before_that(&self) -> String {
+        format!(
+            "If the key store must be disconnected before that, do it by hand: {}",
+            self.cut()
+        )
+    }
+
+    /// Where no event was read, nobody knows whether one asked for a disconnect.
+    fn by_hand_if_any(&self) -> String {
+        format!(
+            "This notice does not know whether a key store must be disconnected now. If one must be, do it by hand, with its ID \
+             in place of KEY_STORE_ID: {}",
+            self.cut()
+        )
+    }
+
+    /// KMS answers so if the store is already disconnected or disconnecting.
+    fn read_until_disconnected(&self) -> String {
+        format!(
+            "Read ConnectionState until it is DISCONNECTED, also after the answer CustomKeyStoreInvalidStateException: {}",
+            self.read()
+        )
+    }
+
+    /// A trigger that disconnected a store by mistake disconnects it again when it is connected again.
+    fn stop_the_trigger(&self) -> Vec<String> {
+        let first = |what: &str, command: &str| {
+            vec![format!(
+                "If this was a mistake, first {what}, or it disconnects the store again{command}"
+            )]
+        };
+        let rules = format!(": aws events list-rules{}", self.region());
         let name = self.origin.trigger.name.as_deref().unwrap_or_default();
         match self.origin.trigger.kind {
-            TriggerType::Direct | TriggerType::Unrecognised => None,
-            TriggerType::Alarm if is_safe(name) => Some(format!(
-                "{first}. Disable the rule that forwards the alarm (aws events disable-rule), and all of the alarm's own \
-                 actions: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
-                self.region()
-            )),
-            TriggerType::Alarm => Some(format!(
-                "{first}: the rule that forwards the alarm, and the alarm's own actions"
-            )),
-            TriggerType::EventBridge => Some(format!("{first}: the rule that forwards this event")),
-            TriggerType::Schedule => Some(format!("{first}: the schedule")),
-            TriggerType::CloudTrail => Some(format!("{first}: the rule of the reconnect guard")),
+            TriggerType::Unrecognised => Vec::new(),
+            TriggerType::Direct => first(
+                "find out what sent the event, such as a rule, a schedule or an SNS topic",
+                "",
+            ),
+            TriggerType::Alarm if is_safe(name) => vec![
+                format!(
+                    "If this was a mistake, first disable the actions of the alarm, its pager's too, or they disconnect the store \
+                     again: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
+                    self.region()
+                ),
+                format!("Then find the rule that forwards the alarm, and disable it (aws events disable-rule){rules}"),
+            ],
+            TriggerType::Alarm => first(
+                "disable the alarm's actions, and the rule that forwards it (aws events disable-rule)",
+                &rules,
+            ),
+            TriggerType::EventBridge => first(
+                "disable the rule that forwards this event (aws events disable-rule)",
+                &rules,
+            ),
+            TriggerType::Schedule => first("disable the schedule", ""),
+            TriggerType::CloudTrail => first(
+                "disable the rule of the reconnect guard (aws events disable-rule)",
+                &rules,
+            ),
         }
     }
 
@@ -223,8 +304,8 @@ impl Hands<'_> {
             Some(KeyStoreType::Unknown(_)) | None => "It needs a working cluster or proxy, and takes up to 20 minutes",
         };
         format!(
-            "Reconnect once its keys may be used again, with a role that has kms:ConnectCustomKeyStore. If the stack has a reconnect \
-             guard, disable its rule first. {takes}: {}",
+            "Reconnect it only when the owner of its keys agrees, with a role that has kms:ConnectCustomKeyStore. If the stack has a \
+             reconnect guard, disable its rule first. {takes}: {}",
             self.kms("connect-custom-key-store", self.id())
         )
     }
@@ -237,9 +318,11 @@ impl Hands<'_> {
         self.kms("describe-custom-key-stores", self.id())
     }
 
-    fn who_connects(&self) -> String {
+    /// Who made a call, by CloudTrail, which keeps it for 90 days.
+    fn who(&self, did: &str, call: &str) -> String {
         format!(
-            "aws cloudtrail lookup-events{} --lookup-attributes AttributeKey=EventName,AttributeValue=ConnectCustomKeyStore",
+            "Find out who {did} it. CloudTrail shows that some minutes late: aws cloudtrail lookup-events{} \
+             --lookup-attributes AttributeKey=EventName,AttributeValue={call}",
             self.region()
         )
     }
@@ -259,28 +342,31 @@ impl Hands<'_> {
     }
 }
 
-/// Where no event was read, nobody knows whether one asked for a disconnect.
-const BY_HAND_IF_ANY: &str = "If a key store must be disconnected now, which this notice does not know, act by hand, with its ID in \
-                              place of KEY_STORE_ID";
+/// A panic is nothing that an operator can correct.
+const LOG_LINE: &str =
+    "Give the log line of this run to the team that maintains the function: a panic is a fault of the function";
 
 /// What is lost without its key, and when
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ReplicaDescription.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
-const DATA: &str = "Tell the owners of databases encrypted with its keys now. RDS instances that cannot be stopped (read replicas and their \
-                    sources, Aurora clusters with cross-Region replicas) are lost at once; other RDS databases, and DynamoDB \
-                    tables, have seven days";
+const DATA: &str = "Tell the owners of databases encrypted with its keys now. RDS read replicas, their sources, and Aurora clusters \
+                    with cross-Region replicas are lost at once. Replicas of DynamoDB global tables leave their table after 20 \
+                    hours. Other RDS databases and DynamoDB tables have seven days";
 
-/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart, lest it make a link. The
-/// name of an alarm has at most 255 characters.
+/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart, so that it makes no
+/// link. The name of an alarm has at most 255 characters.
 fn is_safe(word: &str) -> bool {
     (1..=255).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))
         && !word.starts_with('-')
 }
 
-/// An advice as a step: it begins with a capital, and is not longer than a notice can carry.
-fn sentence(advice: &str) -> String {
-    text::cut(advice, 512)
+/// A sentence as the second half of another.
+fn lowered(sentence: &str) -> String {
+    let mut rest = sentence.chars();
+    let first = rest.next().into_iter().flat_map(char::to_lowercase).collect::<String>();
+    first + rest.as_str()
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub struct Impact {
     pub found: Option<Found>,
     /// True if the last use of some key was not looked up, or could not be read: more keys may have been used lately.
     #[serde(skip)]
-    pub(crate) has_unread_uses: bool,
+    pub has_unread_uses: bool,
 }
 
 /// The keys of a key store.

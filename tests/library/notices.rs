@@ -1,5 +1,5 @@
 //! What a person reads: subject and body of the notice of each outcome, as a mail client shows them. The files in
-//! `tests/snapshots` are these; `INSTA_UPDATE=always cargo test --test library notices::` writes them anew.
+//! `tests/library/snapshots` are these; `INSTA_UPDATE=always cargo test --test library notices::` writes them anew.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,9 +9,9 @@ use disconnect_custom_key_store::{
     event::{self, Ignored, Trigger, TriggerType},
     guard::NotAllowed,
     ids::AccountRegion,
-    outcome::{Failure, Name, NotVerified, Outcome},
-    report::{Report, Stage, VERSION, notice},
-    run::{Origin, Progress},
+    outcome::{Failure, Name, NotVerified, Outcome, Stage},
+    report::{Report, VERSION, notice},
+    run::{AwsRequestIds, Drill, Found, Impact, LastUsed, Origin, Permission, Progress, TopKey},
 };
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ pub(crate) fn origin() -> Origin {
         requested_by: None,
         dry_run: false,
         is_observing: false,
-        is_drill: false,
+        is_trial: false,
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
         function: Function {
@@ -71,6 +71,19 @@ fn progress(kind: &str, state: ConnectionState, disconnect_calls: u32) -> Progre
     }
 }
 
+/// The same after as many reads as it takes.
+fn verified(progress: Progress) -> Progress {
+    Progress {
+        verified: Some(Instant::now()),
+        is_accepted: true,
+        aws_request_ids: AwsRequestIds {
+            disconnect: Some("33333333-4444-4555-8666-777777777777".into()),
+            describe: Some("44444444-5555-4666-8777-888888888888".into()),
+        },
+        ..progress
+    }
+}
+
 fn failed(cause: Cause, code: &str, message: &str) -> CallError {
     let mut error = CallError::unusable(Operation::DisconnectCustomKeyStore, message);
     error.cause = cause;
@@ -96,165 +109,266 @@ fn reads_at(name: &str, origin: &Origin, progress: &Progress, stage: Stage<'_>) 
 }
 
 #[test]
-fn disconnected() {
+fn disconnect_is_reported_with_what_undoes_it_last() {
     let hsm = progress("AWS_CLOUDHSM", ConnectionState::Disconnected, 1);
+    let hsm = verified(hsm);
     reads("disconnected-by-hand", &by_hand(), &hsm, &Outcome::Disconnected);
-    let xks = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1);
+    let xks = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
     reads("disconnected-by-an-alarm", &origin(), &xks, &Outcome::Disconnected);
+    let reconnected = Origin {
+        trigger: Trigger {
+            kind: TriggerType::CloudTrail,
+            name: Some("ConnectCustomKeyStore".into()),
+            id: Some("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".into()),
+        },
+        reason: Some(
+            "ConnectCustomKeyStore was called by arn:aws:sts::123456789012:assumed-role/Operator/mallory".into(),
+        ),
+        function: Function {
+            runbook: Some("https://wiki.example.com/key-stores".into()),
+            ..origin().function
+        },
+        ..origin()
+    };
+    reads(
+        "disconnected-by-the-reconnect-guard",
+        &reconnected,
+        &xks,
+        &Outcome::Disconnected,
+    );
+    let scheduled = Origin {
+        requested_by: Some(
+            "arn:aws:scheduler:us-east-1:123456789012:schedule/default/disconnect-custom-key-store-Schedule-1A2B3C4D5E6F".into(),
+        ),
+        reason: Some("Planned disconnect".into()),
+        ..by_hand()
+    };
+    reads("disconnected-by-a-schedule", &scheduled, &hsm, &Outcome::Disconnected);
 }
 
 #[test]
-fn already_disconnected() {
-    let xks = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1);
+fn store_that_was_disconnected_before_is_reported_with_who_may_have_done_it() {
+    let xks = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
     reads("already-disconnected", &by_hand(), &xks, &Outcome::AlreadyDisconnected);
 }
 
+/// What a drill of the store knows, if the role has `permission`.
+fn drilled(permission: Permission, findings: &[&str]) -> Progress {
+    let mut drilled = progress("AWS_CLOUDHSM", ConnectionState::Connected, 0);
+    drilled.describe_calls = 1;
+    drilled.findings = Some(findings.iter().map(ToString::to_string).collect());
+    drilled.drill = Some(Drill {
+        permission,
+        probe_request_id: Some("22222222-3333-4444-8555-666666666666".into()),
+    });
+    drilled
+}
+
+fn impact() -> Impact {
+    Impact {
+        complete: true,
+        gaps: Vec::new(),
+        found: Some(Found {
+            as_of: "2026-11-24T03:00:00Z".into(),
+            keys_in_account: 340,
+            not_readable: 0,
+            keys: 12,
+            by_state: [("Enabled".into(), 11), ("Disabled".into(), 1)].into(),
+            last_used: LastUsed {
+                hour: 3,
+                day: 2,
+                week: 1,
+                never: 6,
+                ..LastUsed::default()
+            },
+            top: vec![TopKey {
+                key_id: "1234abcd-12ab-34cd-56ef-1234567890ab".into(),
+                aliases: vec!["alias/payments".into()],
+                state: "Enabled".into(),
+                last_used: Some("2026-11-24T02:55:00Z".into()),
+                operation: Some("Decrypt".into()),
+            }],
+        }),
+        has_unread_uses: false,
+    }
+}
+
 #[test]
-fn dry_run() {
+fn drill_is_reported_with_its_proof_and_its_faults() {
     let drill = Origin {
         dry_run: true,
+        is_trial: true,
+        reason: Some("Drill".into()),
         ..by_hand()
     };
-    let mut hsm = progress("AWS_CLOUDHSM", ConnectionState::Connected, 0);
     let clean = Outcome::DryRun { has_findings: false };
-    reads("dry-run", &drill, &hsm, &clean);
+    let allowed = Progress {
+        impact: Some(impact()),
+        ..drilled(Permission::Allowed, &[])
+    };
+    reads("dry-run", &drill, &allowed, &clean);
+    let found = Outcome::DryRun { has_findings: true };
+    let missing = "cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.";
+    reads(
+        "dry-run-with-a-finding",
+        &drill,
+        &drilled(Permission::Allowed, &[missing]),
+        &found,
+    );
+    let may_not = "The role may not disconnect key stores: not authorized. Advice: give the function's role \
+                   kms:DisconnectCustomKeyStore.";
+    let denied = drilled(
+        Permission::Denied,
+        &[missing, may_not, "A third fault.", "A fourth fault."],
+    );
+    reads("dry-run-that-is-denied", &drill, &denied, &found);
+    let mut unread = failed(Cause::Denied, "AccessDeniedException", "not authorized");
+    unread.operation = Operation::DescribeCustomKeyStores;
+    let nothing_read = Progress {
+        key_store: None,
+        ..drilled(Permission::Unknown, &["The key stores could not be listed."])
+    };
+    reads(
+        "dry-run-that-fails",
+        &drill,
+        &nothing_read,
+        &Outcome::Failed(unread.into()),
+    );
+}
+
+#[test]
+fn observed_event_is_reported_as_not_acted_on() {
     let observed = Origin {
         is_observing: true,
         dry_run: true,
         ..origin()
     };
-    reads("dry-run-of-a-function-that-observes", &observed, &hsm, &clean);
-    hsm.findings = Some(vec![
-        "cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.".into(),
-    ]);
-    let found = Outcome::DryRun { has_findings: true };
-    reads("dry-run-with-a-finding", &drill, &hsm, &found);
-    let mut denied = failed(Cause::Denied, "AccessDeniedException", "not authorized");
-    denied.operation = Operation::DescribeCustomKeyStores;
+    let xks = progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 0);
+    let xks = Progress {
+        key_store: xks.key_store,
+        ..drilled(Permission::Allowed, &[])
+    };
+    let clean = Outcome::DryRun { has_findings: false };
+    reads("dry-run-of-a-function-that-observes", &observed, &xks, &clean);
+    let outcome = Outcome::Refused(NotAllowed(ID.parse().unwrap()).into());
     reads(
-        "dry-run-that-fails",
-        &drill,
+        "refused-by-a-function-that-observes",
+        &observed,
         &Progress::default(),
-        &Outcome::Failed(denied.into()),
+        &outcome,
     );
 }
 
 #[test]
-fn disconnecting() {
-    let xks = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 1);
-    reads_at("disconnecting-early", &origin(), &xks, Stage::Early);
-    let accepted = Progress {
-        is_accepted: true,
-        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 1)
+fn early_notice_says_what_was_read_and_that_more_follows() {
+    let early = |state, is_accepted| Progress {
+        describe_calls: 1,
+        is_accepted,
+        ..progress("EXTERNAL_KEY_STORE", state, 1)
     };
+    let disconnecting = early(ConnectionState::Disconnecting, true);
+    reads_at("disconnecting-early", &origin(), &disconnecting, Stage::Early);
+    let accepted = early(ConnectionState::Connected, true);
     reads_at("disconnecting-early-connected", &origin(), &accepted, Stage::Early);
-    let over = |is_under_way| {
-        Outcome::NotVerified(NotVerified {
-            is_under_way,
-            error: None,
-        })
-    };
+}
+
+#[test]
+fn unverified_disconnect_is_reported_with_what_was_read() {
+    let over = |is_under_way, error| Outcome::NotVerified(NotVerified { is_under_way, error });
     let under_way = Progress {
         is_accepted: true,
-        ..xks
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 1)
     };
-    reads("not-verified", &origin(), &under_way, &over(true));
-    let connected = progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 9);
-    reads("not-verified-still-connected", &by_hand(), &connected, &over(false));
-    let accepted = Progress {
-        is_accepted: true,
-        ..connected
-    };
-    reads("not-verified-connected-again", &by_hand(), &accepted, &over(false));
-    let once = progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1);
-    reads("not-verified-read-once", &by_hand(), &once, &over(true));
-}
-
-#[test]
-fn refused() {
-    let outcome = Outcome::Refused(NotAllowed(ID.parse().unwrap()).into());
-    reads("refused-not-allowed", &origin(), &Progress::default(), &outcome);
-    let event = event::read(
-        &r#"{"CustomKeyStoreId":"cks-1234567890abcdef0","DryRunn":true}"#.into(),
-        &AccountRegion::default(),
+    reads("not-verified", &origin(), &under_way, &over(true, None));
+    let mut expired = failed(Cause::Denied, "ExpiredTokenException", "The security token is expired");
+    expired.operation = Operation::DescribeCustomKeyStores;
+    reads(
+        "not-verified-reads-fail",
+        &by_hand(),
+        &under_way,
+        &over(true, Some(expired)),
     );
-    let event::Request::Refuse { error, .. } = event.request else {
-        panic!("the field is misspelt");
+    let rejected = Progress {
+        is_invalid_state: true,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 9)
     };
     reads(
-        "refused-misspelt",
+        "not-verified-still-connected",
         &by_hand(),
-        &Progress::default(),
-        &Outcome::Refused(error.into()),
+        &rejected,
+        &over(false, None),
     );
+    let accepted = Progress {
+        is_accepted: true,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 9)
+    };
+    reads(
+        "not-verified-connected-again",
+        &by_hand(),
+        &accepted,
+        &over(false, None),
+    );
+    let once = Progress {
+        disconnected_reads: 1,
+        is_invalid_state: true,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1)
+    };
+    reads("not-verified-read-once", &by_hand(), &once, &over(true, None));
+    let before = Progress {
+        disconnected_reads: 1,
+        ..rejected
+    };
+    reads("not-verified-read-before", &by_hand(), &before, &over(false, None));
 }
 
 #[test]
-fn failed_for_good() {
+fn refusal_is_reported_with_what_to_send() {
+    let outcome = Outcome::Refused(NotAllowed(ID.parse().unwrap()).into());
+    reads("refused-not-allowed", &origin(), &Progress::default(), &outcome);
+    for (name, payload, is_trial) in [
+        (
+            "refused-misspelt",
+            r#"{"CustomKeyStoreId":"cks-1234567890abcdef0","Reasn":"Suspected compromise"}"#,
+            false,
+        ),
+        (
+            "refused-misspelt-dry-run",
+            r#"{"CustomKeyStoreId":"cks-1234567890abcdef0","DryRunn":true}"#,
+            true,
+        ),
+    ] {
+        let event = event::read(&payload.into(), &AccountRegion::default());
+        let event::Request::Refuse { error, dry_run, .. } = event.request else {
+            panic!("the field is misspelt");
+        };
+        assert_eq!(dry_run, is_trial);
+        let sent = Origin {
+            reason: None,
+            requested_by: None,
+            dry_run,
+            is_trial,
+            ..by_hand()
+        };
+        reads(name, &sent, &Progress::default(), &Outcome::Refused(error.into()));
+    }
+}
+
+#[test]
+fn rejected_request_is_reported_with_how_to_act_by_hand() {
     let denied = failed(
         Cause::Denied,
         "AccessDeniedException",
         "User: arn:aws:sts::123456789012:assumed-role/switch is not authorized to perform: kms:DisconnectCustomKeyStore",
     );
     let asked = Progress {
-        disconnect_calls: 1,
-        ..Progress::default()
+        describe_calls: 1,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 1)
     };
     reads(
         "failed-access-denied",
         &origin(),
         &asked,
         &Outcome::Failed(denied.into()),
-    );
-    let mut unknown = progress("AWS_CLOUDHSM", ConnectionState::Connected, 14);
-    unknown.unanswered = 14;
-    let silent = failed(
-        Cause::Unavailable,
-        "Timeout",
-        "no answer within the time that the invocation had left for it",
-    );
-    reads(
-        "failed-kms-does-not-answer",
-        &by_hand(),
-        &unknown,
-        &Outcome::Failed(silent.into()),
-    );
-    let nobody = Origin {
-        trigger: Trigger::of(TriggerType::Unrecognised),
-        key_store_id: None,
-        reason: None,
-        request_id: None,
-        ..by_hand()
-    };
-    let nobody = Origin {
-        requested_by: None,
-        ..nobody
-    };
-    let faulty = Config::from_lookup(|name| (name == "AWS_REGION").then(|| "us-east-1".into())).unwrap_err();
-    reads(
-        "failed-configuration",
-        &nobody,
-        &Progress::default(),
-        &Outcome::Failed(faulty.into()),
-    );
-    let not_handed_over = Outcome::Failed(Failure::NotHandedOver("invalid type: integer `7`".into()));
-    reads(
-        "failed-not-handed-over",
-        &nobody,
-        &Progress::default(),
-        &not_handed_over,
-    );
-    let unreachable = failed(
-        Cause::Unreachable,
-        "ConnectionFailed",
-        "Connection refused (os error 111)",
-    );
-    let asked = progress("AWS_CLOUDHSM", ConnectionState::Connected, 6);
-    reads(
-        "failed-unreachable",
-        &by_hand(),
-        &asked,
-        &Outcome::Failed(unreachable.into()),
     );
     let no_credentials = failed(
         Cause::NoCredentials,
@@ -271,8 +385,95 @@ fn failed_for_good() {
         &asked,
         &Outcome::Failed(no_credentials.into()),
     );
-    let panic = Outcome::Failed(Failure::Panic("index out of bounds".into()));
-    reads("failed-panic", &by_hand(), &Progress::default(), &panic);
+    let not_found = failed(
+        Cause::NotFound,
+        "CustomKeyStoreNotFoundException",
+        "no such custom key store",
+    );
+    reads(
+        "failed-not-found",
+        &by_hand(),
+        &asked,
+        &Outcome::Failed(not_found.into()),
+    );
+}
+
+#[test]
+fn silent_kms_is_reported_with_what_is_not_known() {
+    let mut unknown = progress("AWS_CLOUDHSM", ConnectionState::Connected, 14);
+    unknown.unanswered = 14;
+    let silent = failed(
+        Cause::Unavailable,
+        "Timeout",
+        "no answer within the time that the invocation had left for it",
+    );
+    reads(
+        "failed-kms-does-not-answer",
+        &by_hand(),
+        &unknown,
+        &Outcome::Failed(silent.into()),
+    );
+    let unreachable = failed(
+        Cause::Unreachable,
+        "ConnectionFailed",
+        "Connection refused (os error 111)",
+    );
+    let asked = Progress {
+        disconnect_calls: 6,
+        describe_calls: 1,
+        ..Progress::default()
+    };
+    reads(
+        "failed-unreachable",
+        &by_hand(),
+        &asked,
+        &Outcome::Failed(unreachable.into()),
+    );
+}
+
+#[test]
+fn failure_of_the_function_is_reported_with_who_can_correct_it() {
+    let nobody = Origin {
+        trigger: Trigger::of(TriggerType::Unrecognised),
+        key_store_id: None,
+        reason: None,
+        requested_by: None,
+        request_id: None,
+        account: None,
+        ..by_hand()
+    };
+    let faulty = Config::from_lookup(|name| {
+        let value = match name {
+            "AWS_REGION" => "us-east-1",
+            "TOPIC_ARN" => "arn:aws:sns:us-east-1:123456789012:key-store-notices",
+            "ALLOWED_KEY_STORE_IDS" => "payments-hsm, archive-xks, cks-1, a, b, c",
+            "DRY_RUN" => "True",
+            _ => return None,
+        };
+        Some(value.into())
+    });
+    reads(
+        "failed-configuration",
+        &nobody,
+        &Progress::default(),
+        &Outcome::Failed(faulty.unwrap_err().into()),
+    );
+    let why = "its client context or identity has a value of the wrong type, at column 7";
+    let not_handed_over = Outcome::Failed(Failure::NotHandedOver(why.into()));
+    reads(
+        "failed-not-handed-over",
+        &nobody,
+        &Progress::default(),
+        &not_handed_over,
+    );
+    let panic = || Outcome::Failed(Failure::Panic("index out of bounds".into()));
+    reads("failed-panic", &by_hand(), &Progress::default(), &panic());
+    reads(
+        "failed-panic-before-the-event-was-read",
+        &nobody,
+        &Progress::default(),
+        &panic(),
+    );
 }
 
 #[test]

@@ -275,6 +275,7 @@ fn impact_is_only_in_a_dry_run_that_a_direct_payload_asks_for() {
         serde_json::from_str(include_str!("../../events/alarm-eventbridge-single-metric.json")).unwrap();
     for (settings, event) in [
         (vec![("DRY_RUN", "true")], event()),
+        (vec![("DRY_RUN", "true")], drill_event()),
         (vec![("DRY_RUN", "true")], of_alarm),
         (vec![("IMPACT_REPORT", "false")], drill_event()),
         (

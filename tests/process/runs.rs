@@ -222,7 +222,7 @@ fn earlier_disconnect_is_already_disconnected() {
     assert_eq!(again["outcome"], "ALREADY_DISCONNECTED");
     let message = again["message"].as_str().unwrap();
     assert!(
-        message.starts_with("payments-hsm was already disconnected before this run. "),
+        message.starts_with("payments-hsm was already disconnected, and not by this run. "),
         "{message}"
     );
 }
@@ -460,7 +460,7 @@ fn rejection_is_failed_with_code_request_id_and_advice() {
             "AccessDeniedException",
             400,
             "AccessDenied",
-            "the role does not have kms:DisconnectCustomKeyStore",
+            "give the function's role kms:DisconnectCustomKeyStore",
         ),
         (
             "ExpiredTokenException",
@@ -943,6 +943,7 @@ fn empty_endpoint_is_unset_and_a_bad_one_fails_init() {
 fn unparseable_client_context_is_reported() {
     for context in [
         r#"{"custom":{"n":7}}"#,
+        r#"{"custom":"s3cr3t"}"#,
         r#"{"client":{"installation_id":"i"}}"#,
         "{\"custom\":{\"name\":\"é\"}}",
     ] {
@@ -961,11 +962,16 @@ fn unparseable_client_context_is_reported() {
             (&json!("FAILED"), &json!("CRITICAL"), &json!("InternalError"))
         );
         assert!(
-            notice["message"].as_str().unwrap().contains("could not be handed"),
+            notice["message"]
+                .as_str()
+                .unwrap()
+                .contains("could not read one invocation"),
             "{notice}"
         );
         assert_eq!(stage.function.metrics().pop().unwrap()["Outcome"], "FAILED");
         assert_eq!(stage.emulator.state(ID), Some(State::Connected));
+        assert!(!notice.to_string().contains("s3cr3t"), "{notice}");
+        assert!(!stage.function.lines().concat().contains("s3cr3t"));
     }
 }
 

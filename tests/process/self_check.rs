@@ -128,7 +128,7 @@ fn a_topic_that_does_not_exist_is_found_before_it_is_needed() {
 
 #[test]
 fn missing_permission_for_the_topic_is_found() {
-    let words = ["AuthorizationError", "the role does not have sns:GetTopicAttributes"];
+    let words = ["AuthorizationError", "give the function's role sns:GetTopicAttributes"];
     is_found(&[], words, |emulator| {
         emulator.fault("GetTopicAttributes", DENIED_BY_SNS, Times::Always);
     });
@@ -136,7 +136,7 @@ fn missing_permission_for_the_topic_is_found() {
 
 #[test]
 fn missing_permission_for_the_topics_key_is_found() {
-    let words = ["AccessDeniedException", "the role does not have kms:DescribeKey"];
+    let words = ["AccessDeniedException", "give the function's role kms:DescribeKey"];
     is_found(&[], words, |emulator| {
         emulator.add_topic(TOPIC, Some(KEY));
         emulator.fault("DescribeKey", Fault::DENIED, Times::Always);
@@ -150,7 +150,7 @@ fn missing_permission_to_describe_is_found_at_init() {
     });
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(
-        warned[0].contains("the role does not have kms:DescribeCustomKeyStores"),
+        warned[0].contains("give the function's role kms:DescribeCustomKeyStores"),
         "{warned:?}"
     );
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
