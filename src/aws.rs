@@ -2,6 +2,7 @@
 //! call KMS.
 
 mod call;
+mod connect;
 mod error;
 mod http;
 pub(crate) mod kms;

@@ -752,12 +752,34 @@ fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
     assert!(calls.len() >= 5, "{calls:?}");
     for call in calls {
         assert_eq!(
-            call.key_exchange.as_deref(),
+            call.connection.key_exchange.as_deref(),
             Some("X25519MLKEM768"),
             "{}",
             call.operation
         );
     }
+}
+
+/// A connection of HTTP/2 on which a request got no answer would stay in the pool, and each retry would wait on it. So even
+/// where AWS offers HTTP/2, the function speaks HTTP/1.1, and a retry opens a connection of its own.
+#[test]
+fn connection_without_an_answer_is_not_used_again() {
+    let emulator = emulator::Emulator::start_with_tls_that_prefers(&["h2", "http/1.1"]).unwrap();
+    let stage = Stage::on(emulator, &[], |_| {});
+    stage.started();
+    stage.emulator.forget();
+    stage
+        .emulator
+        .fault("DisconnectCustomKeyStore", Fault::Hang, Times::Next(1));
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let calls = stage.emulator.calls();
+    let ports: Vec<_> = calls
+        .iter()
+        .filter(|call| call.operation == "DisconnectCustomKeyStore")
+        .map(|call| call.connection.port)
+        .collect();
+    assert_eq!(ports.len(), 2, "{calls:?}");
+    assert_ne!(ports[0], ports[1], "{calls:?}");
 }
 
 /// KMS rejects every request as if the store were disconnected, or accepts them without effect, and every read says

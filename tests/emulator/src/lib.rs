@@ -24,6 +24,7 @@ use std::{
 
 use fault::{Fault, Faults, Times};
 use kms::{Key, KeyStore, Kms, State};
+pub use server::Connection;
 use server::{Answer, Asked, Reply, Server};
 use sns::{Message, Parameters, Sns, Topic};
 use tokio_rustls::rustls::ServerConfig;
@@ -61,8 +62,8 @@ pub struct Call {
     pub operation: String,
     /// The request's body.
     pub request: String,
-    /// The key exchange of its connection, if there is TLS.
-    pub key_exchange: Option<String>,
+    /// The connection on which it came.
+    pub connection: Connection,
     /// What came of it: the error's code, the fault's name, the key store's state, or `OK`.
     pub result: String,
 }
@@ -118,7 +119,13 @@ impl Emulator {
 
     /// Starts with TLS, on a free port.
     pub fn start_with_tls() -> io::Result<Self> {
-        let (config, certificate) = tls::loopback()?;
+        Self::start_with_tls_that_prefers(&[])
+    }
+
+    /// Starts with TLS that names these protocols for what is spoken over it, such as `h2`, in the order of preference. It
+    /// speaks HTTP/1.1, whatever is agreed on.
+    pub fn start_with_tls_that_prefers(protocols: &[&str]) -> io::Result<Self> {
+        let (config, certificate) = tls::loopback(protocols)?;
         Self::serve(0, Some(&config), Some(certificate))
     }
 
@@ -480,7 +487,7 @@ impl World {
         let call = Call {
             at,
             operation: operation.to_owned(),
-            key_exchange: asked.key_exchange.clone(),
+            connection: asked.connection.clone(),
             request: String::from_utf8_lossy(&asked.body).into_owned(),
             result,
         };

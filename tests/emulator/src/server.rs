@@ -60,7 +60,16 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// The key exchange of the connection's TLS, such as `X25519MLKEM768`.
+    /// The connection on which it came.
+    pub connection: Connection,
+}
+
+/// A client's connection.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The client's port, by which its connections differ.
+    pub port: u16,
+    /// The key exchange of its TLS, such as `X25519MLKEM768`.
     pub key_exchange: Option<String>,
 }
 
@@ -202,18 +211,22 @@ where
     let Ok((stream, socket)) = with_handle(stream) else {
         return;
     };
+    let mut connection = Connection {
+        port: socket.peer_addr().map_or(0, |peer| peer.port()),
+        key_exchange: None,
+    };
     let Some(tls) = tls else {
-        return serve(stream, &socket, None, handler, &control).await;
+        return serve(stream, &socket, connection, handler, &control).await;
     };
     // A client that breaks off here is no error of the server.
     if let Ok(stream) = tls.accept(stream).await {
         let group = stream.get_ref().1.negotiated_key_exchange_group();
-        let group = group.map(|group| format!("{:?}", group.name()));
-        serve(stream, &socket, group, handler, &control).await;
+        connection.key_exchange = group.map(|group| format!("{:?}", group.name()));
+        serve(stream, &socket, connection, handler, &control).await;
     }
 }
 
-async fn serve<S, H, F>(stream: S, socket: &StdStream, key_exchange: Option<String>, handler: Arc<H>, control: &Control)
+async fn serve<S, H, F>(stream: S, socket: &StdStream, of: Connection, handler: Arc<H>, control: &Control)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Asked) -> F + 'static,
@@ -221,7 +234,7 @@ where
 {
     let mut orders = control.subscribe();
     let closed = orders.borrow().closed;
-    let service = service_fn(|request| answer(request, key_exchange.clone(), Arc::clone(&handler), socket, control));
+    let service = service_fn(|request| answer(request, of.clone(), Arc::clone(&handler), socket, control));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that a client or a fault breaks off is no error of the server.
     tokio::select! {
@@ -242,7 +255,7 @@ type Body = BoxBody<Bytes, io::Error>;
 
 async fn answer<H, F>(
     request: Request<Incoming>,
-    key_exchange: Option<String>,
+    connection: Connection,
     handler: Arc<H>,
     socket: &StdStream,
     control: &Control,
@@ -258,7 +271,7 @@ where
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body,
-        key_exchange,
+        connection,
     };
     match handler(asked).await {
         Reply::Whole(answer) => {
