@@ -1,4 +1,4 @@
-# The verbs of the project. Those from `all` to `bench` are steps of .ci/run; the others need tools of their own.
+# The verbs of the project. Most run steps of .ci/run; `fuzz`, `mutants` and `coverage` need tools of their own.
 
 .PHONY: all check test demo dist e2e soak bench fuzz mutants coverage
 

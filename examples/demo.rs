@@ -97,7 +97,7 @@ fn scene(argument: Option<&str>) -> Result<Scene, String> {
             let store = cloud_hsm.in_state(State::Disconnected);
             ("A key store that is disconnected already", store, asking(CLOUD_HSM))
         }
-        Some(option) if option.starts_with('-') => return Err(format!("{option} is no option of the demo.")),
+        Some(option) if option.starts_with('-') => return Err(format!("{option} is not an option of the demo.")),
         Some(file) => {
             let event = fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}."))?;
             ("An event from a file", cloud_hsm, event)

@@ -91,7 +91,7 @@ pub struct Pauses {
     pub shortest: Duration,
     /// The longest.
     pub longest: Duration,
-    /// By what factor the limit of each is larger than that of the one before.
+    /// The factor by which the limit grows from pause to pause.
     pub growth: f64,
 }
 
@@ -101,7 +101,7 @@ pub struct Pauses {
 /// about five minutes to disconnect. With these pauses, ten key stores at once (the account's quota) make at most
 /// two calls a second after the first ten seconds, and leave the rest to people.
 ///
-/// A store is then reported 2.0 s late at most in 95 of 100 runs if it takes 5 s, 3.5 to 4.5 s late if it takes 10 s, and
+/// A store is then reported 2.0 s late at most in 95 of 100 runs if it takes 5 s, 4.4 s late if it takes 10 s, and
 /// some 5.5 s late if it takes longer (by simulation). Pauses that double up to 10 s were 6.7, 7.5 and 8 s late, with one read
 /// less a store in the first ten seconds.
 pub const READS: Pauses = Pauses {

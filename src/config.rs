@@ -68,13 +68,13 @@ impl Config {
         };
         let allowed = variables.read("ALLOWED_KEY_STORE_IDS", LIST, allow_list);
         let topic = variables.read("TOPIC_ARN", TOPIC, topic_arn);
-        let dry_run = variables.read("DRY_RUN", BOOLEAN, dry_run);
+        let dry_run = variables.read("DRY_RUN", BOOLEAN, |held| boolean(held, false));
         // The SDK's own order.
         let is_set = |name: &&str| (variables.lookup)(name).is_some();
         let name = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set);
         let region = variables.read(name.unwrap_or("AWS_REGION"), REGION, region);
         let chat_topic = variables.read("CHAT_TOPIC_ARN", CHAT_TOPIC, chat_topic).flatten();
-        let impact_report = variables.read("IMPACT_REPORT", BOOLEAN, impact_report);
+        let impact_report = variables.read("IMPACT_REPORT", BOOLEAN, |held| boolean(held, true));
         let endpoints = variables.endpoints();
         let function = Function {
             name: variables.text("AWS_LAMBDA_FUNCTION_NAME"),
@@ -345,17 +345,10 @@ fn runbook(held: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
-fn dry_run(held: Option<&str>) -> Result<bool, String> {
+fn boolean(held: Option<&str>, default: bool) -> Result<bool, String> {
     match held {
-        None | Some("false") => Ok(false),
+        None => Ok(default),
         Some("true") => Ok(true),
-        Some(_) => Err("it is neither".into()),
-    }
-}
-
-fn impact_report(held: Option<&str>) -> Result<bool, String> {
-    match held {
-        None | Some("true") => Ok(true),
         Some("false") => Ok(false),
         Some(_) => Err("it is neither".into()),
     }
@@ -400,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_allows_any_only_when_it_stands_alone() {
+    fn a_star_allows_any_only_alone() {
         let star = |value| config(&[("ALLOWED_KEY_STORE_IDS", Some(value))]);
         assert_eq!(star("*").unwrap().allowed, AllowList::Any);
         assert!(star("cks-1,*").unwrap_err().to_string().contains("* is beside"));

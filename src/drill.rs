@@ -1,7 +1,7 @@
 //! The dry run: it changes nothing, and proves as much as can be proved without changing anything. Reads the state,
 //! probes the permission, checks what a run depends on, and finds out what a disconnect would stop.
 //!
-//! No step of a real run imports this module or one below it.
+//! Only `handler` imports this module, to choose between the two. No step of a real run does.
 
 mod impact;
 mod probe;
@@ -17,7 +17,7 @@ use crate::{
     guard::Target,
     outcome::Outcome,
     run::{Drill, DryRun, Impact, Origin, Progress},
-    self_check::{Tries, self_check},
+    self_check::{Effort, self_check},
     text,
 };
 
@@ -75,7 +75,7 @@ struct Proof {
 
 /// The self-check, and then the probe, which needs its listing.
 async fn prove(app: &App, dry_run: DryRun, until: Instant, work_until: Instant) -> Proof {
-    let checked = self_check(app, until, Tries::UntilAnswered).await;
+    let checked = self_check(app, until, Effort::UntilAnswered).await;
     // A topic that does not answer takes the check's time, and not the probe's.
     let until = until.max(work_until.min(Instant::now() + ATTEMPT_LIMIT));
     let (drill, finding) = probe::probe(&app.kms, dry_run, checked.key_stores.as_ref(), until).await;

@@ -19,8 +19,8 @@ use crate::{
     run::{Invocation, Origin, Progress},
 };
 
-/// Handles one invocation. Every path ends in a log line, at the level of its outcome. Every path but that of
-/// `IGNORED` also ends in a notice.
+/// Handles one invocation. Every path ends in a log line, at the level of its outcome. Every path also ends in a notice, but
+/// for `IGNORED` and for a refusal that this process has published already.
 ///
 /// # Errors
 /// [`Error`] if the outcome is an error. Lambda then retries an asynchronous event.

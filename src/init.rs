@@ -19,7 +19,7 @@ use crate::{
     publish::{ChatMessage, publish},
     report::{Metrics, Report, log_metrics, log_summary},
     run::{Origin, Progress},
-    self_check::{Finding, Tries, self_check},
+    self_check::{Effort, Finding, self_check},
 };
 
 /// The self-check of Init while it is not finished: it ends beside the first event.
@@ -55,7 +55,7 @@ pub async fn init(lookup: impl Fn(&str) -> Option<OsString>, clock: fn() -> Syst
 
 /// Runs the self-check, and logs and counts what it finds.
 async fn check(app: App, clock: fn() -> SystemTime) {
-    let checked = caught(self_check(&app, Instant::now() + INIT_CHECK_LIMIT, Tries::One)).await;
+    let checked = caught(self_check(&app, Instant::now() + INIT_CHECK_LIMIT, Effort::One)).await;
     let findings = checked.map(|checked| checked.findings);
     let findings = findings.unwrap_or_else(|panic| {
         vec![Finding::certain(format!(

@@ -172,7 +172,7 @@ impl Outcome {
         }
     }
 
-    /// True if it is published. What asks for nothing is logged and no more: an alarm that goes back to `OK` should
+    /// True if it is published. An event that asks for nothing is only logged: an alarm that goes back to `OK` should
     /// not wake anybody.
     #[must_use]
     pub const fn is_published(&self) -> bool {

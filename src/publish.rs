@@ -1,4 +1,4 @@
-//! Publishing a report: the notice goes out, and after it the chat message. How that went is logged and counted. It
+//! Publishing a report: the notice, and the chat message. How that went is logged and counted. It
 //! changes no outcome.
 
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::{
     ids::TopicArn,
     panic::caught,
     report::{
-        Report,
+        Report, chat,
         notice::{self, Message},
     },
     run::Progress,
@@ -54,7 +54,7 @@ async fn send(publishing: impl Future<Output = Result<(), CallError>>) -> Result
     published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)))
 }
 
-/// A chat message on its way. It goes beside everything else, and holds nothing up.
+/// A chat message on its way. It delays no read and no request; its end is waited for at the end of a run.
 pub(crate) struct ChatMessage {
     task: JoinHandle<Result<(), CallError>>,
 }
@@ -66,7 +66,7 @@ impl ChatMessage {
         let (report, thread) = (report.clone(), thread.to_owned());
         let until = share(Instant::now(), until, (1, 1), CHAT_LIMIT);
         let task = tokio::spawn(send(async move {
-            let message = Message::chat(&report, &thread);
+            let message = chat::message(&report, &thread);
             notice::publish(&sns, &topic, &message, until).await
         }));
         Some(Self { task })

@@ -10,9 +10,6 @@ pub mod notice;
 mod refusals;
 mod steps;
 
-use std::time::SystemTime;
-
-use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use serde::Serialize;
 
 use crate::{
@@ -79,11 +76,11 @@ mod limit {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// One to three short sentences: what happened, do the keys work, who asked. At most 600 characters.
-    #[cfg_attr(feature = "schema", schemars(length(max = 600)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = limit::MESSAGE)))]
     pub message: String,
     /// What to do, one action a text, commands ready to paste.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(length(max = 6)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = steps::MOST)))]
     pub next_steps: Vec<String>,
     /// The outcome's name.
     pub outcome: Name,
@@ -263,7 +260,7 @@ impl Report {
             region: origin.region.as_ref().map(short),
             function_name: origin.function.name.as_ref().map(short),
             request_id: origin.request_id.as_ref().map(short),
-            started_at: rfc3339(origin.started_at),
+            started_at: text::rfc3339(origin.started_at),
             elapsed_ms: u64::try_from(origin.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             disconnect_calls: progress.disconnect_calls,
             describe_calls: progress.describe_calls,
@@ -307,14 +304,6 @@ impl Report {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).map_or_else(|_| self.message.clone(), text::visible)
     }
-}
-
-/// The time as RFC 3339, UTC, to the second.
-fn rfc3339(time: SystemTime) -> String {
-    let seconds = DateTime::from(time).secs();
-    DateTime::from_secs(seconds)
-        .fmt(DateTimeFormat::DateTime)
-        .unwrap_or_else(|_| "0000-00-00T00:00:00Z".into())
 }
 
 /// The first findings, and how many more there are.

@@ -18,7 +18,7 @@ const PAGES: usize = 10;
 
 /// How often the self-check makes a call that fails with a retryable error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tries {
+pub(crate) enum Effort {
     /// For Init: an event is waiting, and functions that start together share KMS's 5 requests a second.
     One,
     /// For a dry run, whose purpose is to get the answers.
@@ -62,8 +62,8 @@ pub(crate) struct Checked {
 /// the topics exist, have subscribers and do not depend on one of these key stores.
 ///
 /// In Init these calls also open the TLS connections that the first invocation needs.
-pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Checked {
-    let check = Check { app, until, tries };
+pub(crate) async fn self_check(app: &App, until: Instant, effort: Effort) -> Checked {
+    let check = Check { app, until, effort };
     let notices = check.topic(&app.sns, &app.config.topic, "TOPIC_ARN");
     let chat = async {
         match &app.chat {
@@ -88,14 +88,14 @@ pub(crate) async fn self_check(app: &App, until: Instant, tries: Tries) -> Check
 struct Check<'a> {
     app: &'a App,
     until: Instant,
-    tries: Tries,
+    effort: Effort,
 }
 
 impl Check<'_> {
     async fn ask<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T, CallError>) -> Result<T, CallError> {
-        match self.tries {
-            Tries::One => attempt().await,
-            Tries::UntilAnswered => persist(READS, self.until, attempt).await,
+        match self.effort {
+            Effort::One => attempt().await,
+            Effort::UntilAnswered => persist(READS, self.until, attempt).await,
         }
     }
 

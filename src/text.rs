@@ -1,4 +1,6 @@
-//! Makes text from outside safe to display: short, on one line, without hidden characters.
+//! Makes text from outside safe to display: short, on one line, without hidden characters. Writes a time.
+
+use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 
 /// Puts a value in quotes for a message: at most 64 characters, and whatever could break a line,
 /// colour a terminal or turn the writing direction as an escape.
@@ -46,6 +48,13 @@ pub(crate) fn cut(value: &str, limit: usize) -> String {
             format!("{kept}… ({more} more characters cut)")
         }
     }
+}
+
+/// A time as RFC 3339, UTC, to the second; empty if it is beyond the year 9999.
+#[must_use]
+pub(crate) fn rfc3339(time: impl Into<DateTime>) -> String {
+    let seconds = DateTime::from_secs(time.into().secs());
+    seconds.fmt(DateTimeFormat::DateTime).unwrap_or_default()
 }
 
 /// Escapes invisible characters that change the display, as JSON does. The JSON writer leaves C1 controls, line and

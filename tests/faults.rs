@@ -483,7 +483,7 @@ fn is_told(stage: &Stage, summary: &Value, ends: Ends, operation: &str) {
     let notices = stage.notices();
     let finals: Vec<_> = notices.iter().filter(|notice| notice["final"] == true).collect();
     if ends == NotNotified {
-        let lines = stage.function.told();
+        let lines = stage.function.lines_for_people();
         assert!(lines.iter().any(|line| line.contains("could not be sent")), "{lines:?}");
     } else {
         assert!(!finals.is_empty(), "{notices:?}");

@@ -1,4 +1,4 @@
-"""Runs the README's section "Run it locally" as it stands, each block in a terminal of its own.
+"""Runs the README's section "Run it locally" unchanged, each block in a terminal of its own.
 
 `python3 tests/local.py`, with `cargo` and `cargo-lambda` on the PATH. Only the emulator's port is another, a free one.
 """

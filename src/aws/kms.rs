@@ -1,4 +1,4 @@
-//! The two KMS calls: ask for a disconnect, and read a key store back.
+//! The two KMS calls of a real run: ask for a disconnect, and read a key store back.
 
 use std::fmt;
 

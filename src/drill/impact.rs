@@ -11,11 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_kms::{
-    Client,
-    operation::get_key_last_usage::GetKeyLastUsageOutput,
-    primitives::{DateTime, DateTimeFormat},
-};
+use aws_sdk_kms::{Client, operation::get_key_last_usage::GetKeyLastUsageOutput, primitives::DateTime};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
@@ -258,7 +254,7 @@ impl Search<'_> {
     }
 }
 
-/// Turns at least so far apart. A slow answer makes none of those after it come sooner: what is late stays late.
+/// Gives turns that are at least one pause apart. A slow answer does not make later turns come sooner.
 struct Pace {
     next: Mutex<Instant>,
     pause: Duration,
@@ -354,7 +350,7 @@ fn tally(mut keys: Vec<Key>, aliases: &Aliases, now: SystemTime, keys_in_account
         })
     });
     Found {
-        as_of: rfc3339(as_of),
+        as_of: crate::text::rfc3339(as_of),
         keys_in_account,
         not_readable,
         keys: keys.len(),
@@ -383,7 +379,7 @@ fn window<'u>(last_used: &'u mut LastUsed, usage: &Usage, now: DateTime) -> &'u 
 
 fn top(key: &Key, aliases: &Aliases) -> TopKey {
     let (last_used, operation) = match &key.usage {
-        Usage::Used { at, operation } => (Some(rfc3339(*at)), operation.clone()),
+        Usage::Used { at, operation } => (Some(crate::text::rfc3339(*at)), operation.clone()),
         Usage::Never | Usage::Unknown | Usage::NotLookedUp => (None, None),
     };
     let mut names: Vec<String> = aliases
@@ -407,12 +403,6 @@ fn top(key: &Key, aliases: &Aliases) -> TopKey {
 fn plain(text: &str, limit: usize) -> String {
     let printable = |c: char| if c.is_ascii_graphic() { c } else { '?' };
     text.chars().take(limit).map(printable).collect()
-}
-
-fn rfc3339(time: DateTime) -> String {
-    DateTime::from_secs(time.secs())
-        .fmt(DateTimeFormat::DateTime)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

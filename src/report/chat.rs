@@ -4,11 +4,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Keys, Report};
+use super::{
+    Keys, Report,
+    notice::{self, Message},
+};
 use crate::{run::Impact, text};
 
-/// The body of the message, under the subject of the notice. All messages with one `thread` are shown in one thread.
-pub(super) fn body(report: &Report, subject: &str, thread: &str) -> String {
+/// The message, for a standard topic. All messages with one `thread` are shown in one thread.
+pub(crate) fn message(report: &Report, thread: &str) -> Message {
+    let subject = notice::subject(report);
+    Message {
+        body: body(report, &subject, thread),
+        subject,
+        attributes: notice::attributes(report),
+        fifo: None,
+    }
+}
+
+/// The body of the message, under the subject of the notice.
+fn body(report: &Report, subject: &str, thread: &str) -> String {
     let title = escaped(subject);
     let steps: Vec<_> = report.next_steps.iter().map(|step| step_of(report, step)).collect();
     let mut content = Map::new();

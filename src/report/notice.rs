@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
 use tokio::time::Instant;
 
-use super::{Keys, Report, chat};
+use super::{Keys, Report};
 use crate::{
     aws::{CallError, Operation, call, retry::Tries},
     budget::PUBLISHES,
@@ -22,11 +22,11 @@ const SUBJECT_LIMIT: usize = 99;
 
 /// A message for SNS.
 pub(crate) struct Message {
-    subject: String,
-    body: String,
-    attributes: HashMap<String, MessageAttributeValue>,
+    pub(super) subject: String,
+    pub(super) body: String,
+    pub(super) attributes: HashMap<String, MessageAttributeValue>,
     /// Group and deduplication ID, on a FIFO topic.
-    fifo: Option<(String, String)>,
+    pub(super) fifo: Option<(String, String)>,
 }
 
 impl Message {
@@ -37,17 +37,6 @@ impl Message {
             body: body(report),
             attributes: attributes(report),
             fifo: topic.is_fifo().then(|| (group(report), deduplication_id(report))),
-        }
-    }
-
-    /// The chat message of a report.
-    pub(crate) fn chat(report: &Report, thread: &str) -> Self {
-        let subject = subject(report);
-        Self {
-            body: chat::body(report, &subject, thread),
-            subject,
-            attributes: attributes(report),
-            fifo: None,
         }
     }
 }

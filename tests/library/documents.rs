@@ -154,7 +154,10 @@ fn rule_for_a_central_account_works() {
     for spelling in ["DryRun", "dryRun"] {
         let mut trial = central.clone();
         trial["detail"][spelling] = true.into();
-        assert!(!matches(rule, &trial), "a trial does not reach the constant Input: {trial}");
+        assert!(
+            !matches(rule, &trial),
+            "a trial does not reach the constant Input: {trial}"
+        );
     }
     // The envelope by itself would be refused, which is why the rule has an Input.
     let own = AccountRegion {

@@ -678,7 +678,7 @@ fn an_alarm_in_an_sns_message_has_a_name_and_a_state() {
 }
 
 #[test]
-fn who_connected_the_store_is_told() {
+fn who_connected_the_store_is_reported() {
     let event = read(&files()["cloudtrail-connect"]);
     let caller = "arn:aws:sts::123456789012:assumed-role/KeyStoreManager/alice";
     assert_eq!(
@@ -689,7 +689,7 @@ fn who_connected_the_store_is_told() {
 }
 
 #[test]
-fn a_schedule_is_named_and_told_what_input_to_give() {
+fn a_schedule_is_named_with_the_input_to_give() {
     let event = read(&files()["schedule-scheduler-no-input"]);
     assert_eq!(event.trigger.name.as_deref(), Some("lock-archive"));
     let arn = "arn:aws:scheduler:us-east-1:123456789012:schedule/default/lock-archive";

@@ -215,7 +215,7 @@ fn list(value: &Value, pointer: &str) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-fn names_only_what_stands_there(event: &Value) -> Result<(), TestCaseError> {
+fn names_only_documented_ids(event: &Value) -> Result<(), TestCaseError> {
     if let Request::Disconnect { key_store, .. } = read(&event.to_string()).request {
         let places = documented_places(event);
         prop_assert!(!places.is_empty(), "{event}");
@@ -323,7 +323,7 @@ proptest! {
 
     #[test]
     fn any_json_names_only_a_documented_id(event in any_json()) {
-        names_only_what_stands_there(&event)?;
+        names_only_documented_ids(&event)?;
     }
 
     #[test]
@@ -342,7 +342,7 @@ proptest! {
 
     #[test]
     fn mutated_event_names_only_a_documented_id(event in any_mutated_event()) {
-        names_only_what_stands_there(&event)?;
+        names_only_documented_ids(&event)?;
     }
 }
 

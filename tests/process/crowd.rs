@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{FIFO, ID, Stage, TOPIC, are_fit, error_of, event, function};
+use crate::support::{FIFO, ID, Stage, TOPIC, are_fit, checked, error_of, event, function, most_in_a_second};
 use emulator::{
     Call, Emulator,
     fault::{Fault, Times},
@@ -32,9 +32,7 @@ impl Crowd {
         let members: Vec<_> = (0..size).map(member).collect();
         for (runtime_api, function) in &members {
             runtime_api.asked_for_next(Duration::from_secs(60)).expect("Init ends");
-            while function.metrics().is_empty() {
-                std::thread::sleep(Duration::from_millis(5)); // its self-check
-            }
+            checked(function);
         }
         emulator.forget();
         Self { emulator, members }
@@ -49,11 +47,6 @@ impl Crowd {
         reported
             .map(|(runtime_api, _)| runtime_api.reported(Duration::from_secs(75)).unwrap())
             .collect()
-    }
-
-    fn calls(&self, operation: &str) -> Vec<Call> {
-        let calls = self.emulator.calls().into_iter();
-        calls.filter(|call| call.operation == operation).collect()
     }
 }
 
@@ -99,7 +92,7 @@ fn duplicates_at_once_are_one_disconnect() {
         let mut expected = vec!["ALREADY_DISCONNECTED"; size - 1];
         expected.push("DISCONNECTED");
         assert_eq!(outcomes(&reported), expected);
-        assert_eq!(accepted(&crowd.calls("DisconnectCustomKeyStore")), 1);
+        assert_eq!(accepted(&crowd.emulator.calls_of("DisconnectCustomKeyStore")), 1);
         assert_eq!(crowd.emulator.state(ID), Some(State::Disconnected));
         assert_eq!(
             crowd.emulator.published().len(),
@@ -115,7 +108,7 @@ fn duplicates_during_a_disconnect_all_verify_it() {
     let crowd = Crowd::of(size, one_store(Duration::from_secs(2)), &[]);
     let reported = crowd.invoke(|_| event());
     assert_eq!(outcomes(&reported), vec!["DISCONNECTED"; size]);
-    assert_eq!(accepted(&crowd.calls("DisconnectCustomKeyStore")), 1);
+    assert_eq!(accepted(&crowd.emulator.calls_of("DisconnectCustomKeyStore")), 1);
     let notices = crowd.emulator.published();
     let last: Vec<_> = notices
         .iter()
@@ -137,13 +130,8 @@ fn retry_after_not_verified_goes_on_verifying() {
     assert_eq!(error_of(&error).0, "NotVerified");
     let report = stage.report(&event());
     assert_eq!(report["outcome"], "DISCONNECTED");
-    let asked: Vec<_> = stage
-        .emulator
-        .calls()
-        .into_iter()
-        .filter(|call| call.operation == "DisconnectCustomKeyStore")
-        .map(|call| call.result)
-        .collect();
+    let asked = stage.emulator.calls_of("DisconnectCustomKeyStore").into_iter();
+    let asked: Vec<_> = asked.map(|call| call.result).collect();
     assert_eq!(asked, ["OK", "CustomKeyStoreInvalidStateException"]);
     // Lambda's retry has the request ID of the first run, so that a FIFO topic drops the second early notice.
     let ids: Vec<_> = stage
@@ -168,23 +156,14 @@ fn retry_after_not_verified_goes_on_verifying() {
 fn retry_after_a_failed_notice_reports_the_disconnect() {
     let stage = Stage::new();
     stage.started();
-    let denied = Fault::Error {
-        status: 403,
-        code: "AuthorizationError",
-    };
-    stage.emulator.fault("Publish", denied, Times::Next(1));
+    stage.emulator.fault("Publish", Fault::DENIED_BY_SNS, Times::Next(1));
     assert_eq!(stage.error(event().to_string()).0, "NotificationFailed");
     let report = stage.report(&event());
     assert_eq!(report["outcome"], "ALREADY_DISCONNECTED");
     let notices = stage.notices();
     assert_eq!(notices.len(), 1);
     assert_eq!(notices[0]["outcome"], "ALREADY_DISCONNECTED");
-    let calls = stage.emulator.calls();
-    let asked: Vec<_> = calls
-        .into_iter()
-        .filter(|call| call.operation == "DisconnectCustomKeyStore")
-        .collect();
-    assert_eq!(accepted(&asked), 1);
+    assert_eq!(accepted(&stage.emulator.calls_of("DisconnectCustomKeyStore")), 1);
 }
 
 #[test]
@@ -204,34 +183,19 @@ fn ten_stores_at_once_leave_half_of_kms_to_others() {
     for number in 0..STORES {
         assert_eq!(crowd.emulator.state(&id(number)), Some(State::Disconnected));
     }
-    assert_eq!(accepted(&crowd.calls("DisconnectCustomKeyStore")), STORES);
+    assert_eq!(accepted(&crowd.emulator.calls_of("DisconnectCustomKeyStore")), STORES);
 
-    let reads: Vec<_> = crowd.calls("DescribeCustomKeyStores");
-    let settled: Vec<_> = reads
-        .iter()
-        .filter(|call| call.at - begun > Duration::from_secs(10))
-        .collect();
+    let reads = crowd.emulator.calls_of("DescribeCustomKeyStores");
+    let is_late = |call: &&Call| call.at - begun > Duration::from_secs(10);
+    let settled: Vec<_> = reads.iter().filter(is_late).cloned().collect();
     let over = begun.elapsed().as_secs_f64() - 10.0;
     let rate = settled.len() as f64 / over;
     println!(
         "{} reads, {} of them throttled; at most {} in any second, and {} after the first 10 s, {rate:.1} a second then",
         reads.len(),
         reads.iter().filter(|call| call.result == "ThrottlingException").count(),
-        most_in_a_second(reads.iter()),
-        most_in_a_second(settled.iter().copied()),
+        most_in_a_second(&reads),
+        most_in_a_second(&settled),
     );
     assert!(rate <= 2.5, "half of KMS's 5 a second is left to others: {rate:.1}");
-}
-
-/// The most calls that any window of a second saw.
-fn most_in_a_second<'a>(calls: impl Iterator<Item = &'a Call>) -> usize {
-    let mut times: Vec<_> = calls.map(|call| call.at).collect();
-    times.sort_unstable();
-    let within = |from: &Instant| {
-        let window = times
-            .iter()
-            .filter(|at| *at >= from && **at - *from < Duration::from_secs(1));
-        window.count()
-    };
-    times.iter().map(within).max().unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use emulator::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{ID, OTHER, Stage, event};
+use crate::support::{ID, OTHER, Stage, event, most_in_a_second};
 
 const NOBODYS: &str = "cks-00000000000000000";
 
@@ -26,11 +26,8 @@ fn started(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> Stage 
 
 /// The requests to disconnect since the last forget.
 fn disconnects(stage: &Stage) -> Vec<String> {
-    let calls = stage.emulator.calls().into_iter();
-    calls
-        .filter(|call| call.operation == "DisconnectCustomKeyStore")
-        .map(|call| call.request)
-        .collect()
+    let calls = stage.emulator.calls_of("DisconnectCustomKeyStore").into_iter();
+    calls.map(|call| call.request).collect()
 }
 
 #[test]
@@ -259,13 +256,11 @@ fn impact_counts_each_key_in_the_narrowest_window() {
     let counted = stage.function.metrics().pop().unwrap();
     assert_eq!(counted["CleanDrills"], 1);
     assert_eq!(stage.count("GetKeyLastUsage"), 6);
-    let described = stage
-        .emulator
-        .calls()
-        .iter()
-        .filter(|call| call.operation == "DescribeKey")
-        .count();
-    assert_eq!(described, 9, "AWS managed keys are skipped by their aliases");
+    assert_eq!(
+        stage.count("DescribeKey"),
+        9,
+        "AWS managed keys are skipped by their aliases"
+    );
     // `is_fit` has searched all of it for the ID of the external key.
 }
 
@@ -422,24 +417,8 @@ fn impact_of_1500_keys_keeps_to_its_rates() {
     println!("1,500 keys: {took:?}");
     // 15 s at 100 a second, and 9.5 s at 2 a second.
     assert!(took >= Duration::from_millis(24_400), "{took:?}");
-    let mut times: Vec<_> = stage
-        .emulator
-        .calls()
-        .into_iter()
-        .filter(|call| call.operation == "DescribeKey")
-        .map(|call| call.at)
-        .collect();
-    times.sort_unstable();
-    let most = times.iter().map(|from| {
-        times
-            .iter()
-            .filter(|at| *at >= from && **at - *from < Duration::from_secs(1))
-            .count()
-    });
-    assert!(
-        most.max().unwrap() <= 110,
-        "at most 100 a second, and those that were waited for"
-    );
+    let most = most_in_a_second(&stage.emulator.calls_of("DescribeKey"));
+    assert!(most <= 110, "at most 100 a second, and those that were waited for");
 }
 
 /// The time is over before all are described: the report says so, and the memory stays small.

@@ -2,7 +2,6 @@
 //! jumps, credentials are replaced. The next invocation works, and nothing of that shows.
 
 use std::{
-    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -23,14 +22,6 @@ use emulator::{
     kms::KeyStore,
 };
 
-/// Stops the process as the freezer does, or lets it go on.
-fn signal(stage: &Stage, signal: &str) {
-    let done = Command::new("kill")
-        .args([signal, &stage.function.id().to_string()])
-        .status();
-    assert!(done.unwrap().success());
-}
-
 #[test]
 fn connections_closed_during_a_freeze_do_not_show() {
     let stage = Stage::new();
@@ -39,12 +30,12 @@ fn connections_closed_during_a_freeze_do_not_show() {
         stage.emulator.add_key_store(KeyStore::cloud_hsm(ID, "payments-hsm"));
         let report = stage.report(&event());
         assert_eq!(report["outcome"], "DISCONNECTED");
-        signal(&stage, "-STOP");
+        stage.signal("-STOP");
         stage.emulator.close_connections();
-        signal(&stage, "-CONT");
+        stage.signal("-CONT");
     }
     assert_eq!(stage.notices().len(), 5);
-    let lines = stage.function.told();
+    let lines = stage.function.lines_for_people();
     assert_eq!(lines.len(), 5, "one line an invocation: {lines:?}");
     assert!(lines.iter().all(|line| line.contains("\"INFO\"")), "{lines:?}");
 }

@@ -73,7 +73,7 @@ fn hostile_texts_leave_one_line_an_invocation() {
                     "{report}"
                 );
                 invocations += 1;
-                let lines = stage.function.told();
+                let lines = stage.function.lines_for_people();
                 assert_eq!(lines.len(), invocations, "{text:?}: {lines:?}");
             }
         }
@@ -130,7 +130,7 @@ fn long_alarm_text_is_cut_and_the_alarm_acts() {
                 .iter()
                 .all(|message| message.body.len() < 50_000)
         );
-        assert!(stage.function.told().iter().all(|line| line.len() < 50_000));
+        assert!(stage.function.lines_for_people().iter().all(|line| line.len() < 50_000));
     }
 }
 

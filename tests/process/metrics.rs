@@ -42,21 +42,28 @@ fn schema() -> jsonschema::Validator {
 fn last(stage: &Stage) -> Value {
     let line = stage.function.metrics().pop().expect("a line of metrics");
     schema().validate(&line).unwrap();
-    let directive = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(directive["Namespace"], "KeyStoreDisconnect");
-    // Every referenced member is at the root: dimensions as texts, metrics as numbers.
-    for name in directive["Dimensions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|set| set.as_array().unwrap())
-    {
-        assert!(line[name.as_str().unwrap()].is_string(), "{name}: {line}");
-    }
-    for metric in directive["Metrics"].as_array().unwrap() {
-        assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}: {line}");
+    for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+        assert_eq!(directive["Namespace"], "KeyStoreDisconnect");
+        // Every referenced member is at the root: dimensions as texts, metrics as numbers.
+        let sets = directive["Dimensions"].as_array().unwrap();
+        for name in sets.iter().flat_map(|set| set.as_array().unwrap()) {
+            assert!(line[name.as_str().unwrap()].is_string(), "{name}: {line}");
+        }
+        for metric in directive["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}: {line}");
+        }
     }
     line
+}
+
+/// The metrics that the line declares without a dimension. CloudWatch makes none of a number that is not declared.
+fn declared_without_dimensions(line: &Value) -> Vec<&str> {
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+    let alone = directives
+        .iter()
+        .filter(|directive| directive["Dimensions"] == json!([[]]));
+    let metrics = alone.flat_map(|directive| directive["Metrics"].as_array().unwrap());
+    metrics.map(|metric| metric["Name"].as_str().unwrap()).collect()
 }
 
 fn dimensions(line: &Value) -> Value {
@@ -70,8 +77,8 @@ fn init_counts_the_findings_of_its_self_check() {
     stage.started();
     let line = last(&stage);
     assert_eq!(
-        (&line["SelfCheckFindings"], dimensions(&line)),
-        (&json!(1), json!([[]]))
+        (&line["SelfCheckFindings"], declared_without_dimensions(&line)),
+        (&json!(1), vec!["SelfCheckFindings"])
     );
     assert_eq!(line["Invocations"], Value::Null);
 }
@@ -156,6 +163,9 @@ fn each_run_is_counted_once_and_a_dry_run_its_findings() {
         (&line["Outcome"], &line["SelfCheckFindings"]),
         (&json!("DRY_RUN"), &json!(0))
     );
+    let mut declared = declared_without_dimensions(&line);
+    declared.sort_unstable();
+    assert_eq!(declared, ["CleanDrills", "MutedAlarms", "SelfCheckFindings"]);
     stage
         .emulator
         .fault("DisconnectCustomKeyStore", Fault::DENIED, Times::Next(1));
@@ -174,17 +184,25 @@ fn notices_that_failed_are_counted_early_and_final() {
     let stage = Stage::with(&[], |emulator| {
         emulator.add_key_store(KeyStore::external(ID, "archive-xks").taking(Duration::from_millis(300)));
     });
-    let denied = Fault::Error {
-        status: 403,
-        code: "AuthorizationError",
-    };
-    stage.emulator.fault("Publish", denied, Times::Next(2));
+    stage.emulator.fault("Publish", Fault::DENIED_BY_SNS, Times::Next(2));
     stage.error(event().to_string());
     let line = last(&stage);
     assert_eq!(
         (&line["Outcome"], &line["NoticesFailed"]),
         (&json!("DISCONNECTED"), &json!(2))
     );
+}
+
+/// A drill proves that its notice arrives. One that nobody got is not clean.
+#[test]
+fn drill_without_a_notice_is_not_clean() {
+    let stage = Stage::new();
+    stage.emulator.fault("Publish", Fault::DENIED_BY_SNS, Times::Next(1));
+    let drill = json!({ "CustomKeyStoreId": ID, "DryRun": true });
+    assert_eq!(stage.error(drill.to_string()).0, "NotificationFailed");
+    assert_eq!(last(&stage)["CleanDrills"], 0);
+    assert_eq!(stage.report(&drill)["outcome"], "DRY_RUN");
+    assert_eq!(last(&stage)["CleanDrills"], 1);
 }
 
 #[test]
@@ -222,10 +240,12 @@ fn muted_alarm_is_ignored_with_a_warning_and_counted() {
         stage.started();
         let event: Value = serde_json::from_str(event).unwrap();
         assert_eq!(stage.report(&event)["outcome"], "IGNORED");
-        assert_eq!(last(&stage)["MutedAlarms"], muted, "{event}");
+        let line = last(&stage);
+        assert_eq!(line["MutedAlarms"], muted, "{event}");
+        assert!(declared_without_dimensions(&line).contains(&"MutedAlarms"), "{line}");
         let warned = stage
             .function
-            .told()
+            .lines_for_people()
             .iter()
             .filter(|line| line.contains("\"WARN\""))
             .count();

@@ -310,11 +310,16 @@ fn a_dry_run_carries_what_the_self_check_finds() {
     );
     let logged = stage
         .function
-        .told()
+        .lines_for_people()
         .iter()
         .filter(|line| line.contains("\"WARN\"") && !line.contains("\"outcome\""))
         .count();
-    assert_eq!(logged, 2, "Init logs the same findings: {:?}", stage.function.told());
+    assert_eq!(
+        logged,
+        2,
+        "Init logs the same findings: {:?}",
+        stage.function.lines_for_people()
+    );
 }
 
 #[test]
@@ -571,16 +576,9 @@ fn unsent_notice_is_an_error_with_the_report() {
 fn unsent_notice_does_not_hide_an_earlier_error() {
     let stage = Stage::new();
     stage.started();
-    stage.emulator.fault(
-        "Publish",
-        Fault::Error {
-            status: 403,
-            code: "AuthorizationError",
-        },
-        Times::Always,
-    );
+    stage.emulator.fault("Publish", Fault::DENIED_BY_SNS, Times::Always);
     assert_eq!(stage.error("{}").0, "InvalidEvent");
-    let lines = stage.function.told();
+    let lines = stage.function.lines_for_people();
     assert!(lines.last().unwrap().contains("sns:Publish"), "{lines:?}");
 }
 
@@ -671,7 +669,7 @@ fn levels_below_info_log_neither_event_nor_answers() {
         });
         stage.error(r#"{"CustomKeyStoreId":7,"Password":"hunter2-e1f5"}"#);
         stage.report(&event());
-        let lines = stage.function.told();
+        let lines = stage.function.lines_for_people();
         assert_eq!(lines.len(), 2, "a line an invocation, as at INFO: {lines:?}");
         assert!(!lines.iter().any(|line| line.contains("hunter2-e1f5")), "{lines:?}");
         stage.is_fit();
@@ -682,7 +680,7 @@ fn levels_below_info_log_neither_event_nor_answers() {
 fn text_lines_stay_one_line_each() {
     let stage = Stage::with(&[("AWS_LAMBDA_LOG_FORMAT", "Text")], |_| {});
     stage.report(&json!({ "CustomKeyStoreId": ID, "Reason": "a\nb\u{1b}[31m outcome=\"FAILED\"" }));
-    let lines = stage.function.told();
+    let lines = stage.function.lines_for_people();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(" INFO \"payments-hsm is"), "{lines:?}");
     assert!(
@@ -772,12 +770,8 @@ fn connection_without_an_answer_is_not_used_again() {
         .emulator
         .fault("DisconnectCustomKeyStore", Fault::Hang, Times::Next(1));
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
-    let calls = stage.emulator.calls();
-    let ports: Vec<_> = calls
-        .iter()
-        .filter(|call| call.operation == "DisconnectCustomKeyStore")
-        .map(|call| call.connection.port)
-        .collect();
+    let calls = stage.emulator.calls_of("DisconnectCustomKeyStore");
+    let ports: Vec<_> = calls.iter().map(|call| call.connection.port).collect();
     assert_eq!(ports.len(), 2, "{calls:?}");
     assert_ne!(ports[0], ports[1], "{calls:?}");
 }

@@ -12,16 +12,12 @@ use emulator::{
 use serde_json::json;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-const DENIED_BY_SNS: Fault = Fault::Error {
-    status: 403,
-    code: "AuthorizationError",
-};
 
 /// Starts the function, and gives its stage and what Init warned of.
 fn started(settings: &[(&str, &str)], prepare: impl FnOnce(&Emulator)) -> (Stage, Vec<String>) {
     let stage = Stage::with(settings, prepare);
     stage.started();
-    let lines = stage.function.told();
+    let lines = stage.function.lines_for_people();
     assert!(lines.iter().all(|line| line.contains("\"WARN\"")), "{lines:?}");
     (stage, lines)
 }
@@ -72,7 +68,7 @@ fn init_calls_once_and_a_dry_run_until_answered() {
     });
     stage.runtime_api.asked_for_next(Duration::from_secs(60)).unwrap();
     stage.checked();
-    let warned = stage.function.told();
+    let warned = stage.function.lines_for_people();
     let mut calls = stage.emulator.operations();
     calls.sort();
     assert_eq!(calls, ["DescribeCustomKeyStores", "GetTopicAttributes"]);
@@ -130,7 +126,7 @@ fn a_topic_that_does_not_exist_is_found_before_it_is_needed() {
 fn missing_permission_for_the_topic_is_found() {
     let words = ["AuthorizationError", "give the function's role sns:GetTopicAttributes"];
     is_found(&[], words, |emulator| {
-        emulator.fault("GetTopicAttributes", DENIED_BY_SNS, Times::Always);
+        emulator.fault("GetTopicAttributes", Fault::DENIED_BY_SNS, Times::Always);
     });
 }
 
@@ -173,20 +169,21 @@ fn self_check_does_not_delay_init_past_its_limit() {
                     emulator.fault(operation, fault.clone(), Times::Always);
                 }
             });
+            assert_eq!(INIT_CHECK_WAIT, Duration::from_millis(250), "as the README promises");
             let patience = INIT_CHECK_WAIT + Duration::from_secs(1);
             let asked = stage.runtime_api.asked_for_next(patience);
             let took = asked.expect("Init ends in its time") - begun;
             assert!(took < patience, "{operations:?} {fault:?}: {took:?}");
             // Without an event, the check ends by itself.
             stage.checked();
-            assert!(!stage.function.told().is_empty(), "and it is a finding");
+            assert!(!stage.function.lines_for_people().is_empty(), "and it is a finding");
         }
     }
 }
 
 /// The check hangs when the switch is pulled: it holds nothing up, and what it would say hours later is dropped.
 #[test]
-fn hanging_self_check_holds_up_no_event_and_is_dropped_with_the_response() {
+fn hanging_self_check_delays_no_event_and_ends_with_it() {
     let stage = Stage::with(&[], |emulator| {
         emulator.fault("GetTopicAttributes", Fault::Hang, Times::Always);
     });
@@ -195,17 +192,11 @@ fn hanging_self_check_holds_up_no_event_and_is_dropped_with_the_response() {
     let took = begun.elapsed();
     assert!(took < INIT_CHECK_LIMIT, "{took:?}");
     // Lambda freezes the process now, longer than the check would have waited.
-    let signal = |name: &str| {
-        let done = std::process::Command::new("kill")
-            .args([name, &stage.function.id().to_string()])
-            .status();
-        assert!(done.unwrap().success());
-    };
-    signal("-STOP");
+    stage.signal("-STOP");
     std::thread::sleep(INIT_CHECK_LIMIT);
-    signal("-CONT");
+    stage.signal("-CONT");
     stage.report(&event());
-    let lines = stage.function.told();
+    let lines = stage.function.lines_for_people();
     assert_eq!(lines.len(), 2, "two summaries and no finding: {lines:?}");
     assert!(
         stage

@@ -6,8 +6,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -238,5 +236,3 @@ pub fn invocation(timeout: Duration) -> Invocation {
         deadline: Instant::now() + timeout,
     }
 }
-
-pub type Pinned<T> = Pin<Box<dyn Future<Output = T>>>;

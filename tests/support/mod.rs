@@ -3,11 +3,14 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 #![allow(missing_docs, unreachable_pub, reason = "test support")]
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use disconnect_custom_key_store::{budget::INIT_CHECK_LIMIT, schema};
 use emulator::{
-    Emulator,
+    Call, Emulator,
     function::Function,
     kms::{KeyStore, SECRET},
     runtime_api::{Delivery, Reported, RuntimeApi},
@@ -55,11 +58,7 @@ impl Stage {
     /// Waits for the end of Init's self-check, which may go on beside the first event. Its line of metrics is the last
     /// that it does.
     pub fn checked(&self) {
-        let until = std::time::Instant::now() + INIT_CHECK_LIMIT + Duration::from_secs(5);
-        while self.function.metrics().is_empty() {
-            assert!(std::time::Instant::now() < until, "the self-check ends");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        checked(&self.function);
     }
 
     /// Waits for the end of Init, so that the calls from here on are the invocation's alone.
@@ -109,11 +108,14 @@ impl Stage {
 
     /// How often KMS was called with this operation since the last [`Emulator::forget`].
     pub fn count(&self, operation: &str) -> usize {
-        self.emulator
-            .operations()
-            .iter()
-            .filter(|name| *name == operation)
-            .count()
+        self.emulator.calls_of(operation).len()
+    }
+
+    /// Sends the process a signal: `-STOP`, as Lambda's freezer stops it, or `-CONT`.
+    pub fn signal(&self, signal: &str) {
+        let id = self.function.id().to_string();
+        let done = Command::new("kill").args([signal, &id]).status();
+        assert!(done.unwrap().success());
     }
 
     /// Checks that all logs and notices so far may leave the function.
@@ -191,6 +193,24 @@ impl Drop for Stage {
             self.is_fit();
         }
     }
+}
+
+/// Waits for the end of the self-check of a function's Init. Its line of metrics is the last that it does.
+pub fn checked(function: &Function) {
+    let until = Instant::now() + INIT_CHECK_LIMIT + Duration::from_secs(5);
+    while function.metrics().is_empty() {
+        assert!(Instant::now() < until, "the self-check ends");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The most calls that any window of a second saw.
+pub fn most_in_a_second(calls: &[Call]) -> usize {
+    let mut times: Vec<_> = calls.iter().map(|call| call.at).collect();
+    times.sort_unstable();
+    let is_within = |from: Instant, at: Instant| at >= from && at - from < Duration::from_secs(1);
+    let within = |from: &Instant| times.iter().filter(|at| is_within(*from, **at)).count();
+    times.iter().map(within).max().unwrap_or_default()
 }
 
 /// The most memory that the function had so far, in KiB.

@@ -44,10 +44,16 @@ impl Fault {
         code: "ThrottlingException",
     };
 
-    /// The answer to a caller without the permission.
+    /// The answer of KMS to a caller without the permission.
     pub const DENIED: Self = Self::Error {
         status: 400,
         code: "AccessDeniedException",
+    };
+
+    /// The same of SNS.
+    pub const DENIED_BY_SNS: Self = Self::Error {
+        status: 403,
+        code: "AuthorizationError",
     };
 }
 

@@ -75,7 +75,7 @@ impl Function {
     }
 
     /// The lines so far that are for people: all but the metrics.
-    pub fn told(&self) -> Vec<String> {
+    pub fn lines_for_people(&self) -> Vec<String> {
         let mut lines = self.lines();
         lines.retain(|line| !line.contains(METRICS));
         lines

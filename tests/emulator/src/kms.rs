@@ -144,7 +144,7 @@ impl KeyStore {
 /// A KMS key.
 #[derive(Debug, Clone, Default)]
 pub struct Key {
-    /// Its ID, or whatever it is asked for by: an ARN, an alias.
+    /// Its ID, or its ARN if it is asked for by that.
     pub id: String,
     /// The custom key store that it is in, if it is in one.
     pub store: Option<String>,

@@ -219,7 +219,7 @@ impl Emulator {
         self.world().faults.clear();
     }
 
-    /// Holds KMS to 5 requests a second for each operation, as AWS does.
+    /// Holds KMS to its limit of requests a second for each operation, as AWS does.
     pub fn throttle(&self) {
         self.world().throttle = true;
     }
@@ -237,6 +237,12 @@ impl Emulator {
     /// All calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.world().calls.clone()
+    }
+
+    /// The calls of one operation so far.
+    pub fn calls_of(&self, operation: &str) -> Vec<Call> {
+        let calls = self.calls().into_iter();
+        calls.filter(|call| call.operation == operation).collect()
     }
 
     /// The operations of all calls so far.

@@ -1,9 +1,8 @@
 //! The emulator by itself, for the AWS CLI and for `cargo lambda`:
-//! `emulator [--port PORT] [--transition SECONDS] [--fifo]` serves until it is ended.
+//! `emulator [--port PORT] [--transition SECONDS]` serves until it is ended.
 
 use std::{
     error::Error,
-    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -41,14 +40,13 @@ fn add_keys(emulator: &Emulator) -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut port = 0;
     let mut transition = Duration::ZERO;
-    let mut topic = format!("arn:aws:sns:us-east-1:{ACCOUNT}:key-store-notices");
+    let topic = format!("arn:aws:sns:us-east-1:{ACCOUNT}:key-store-notices");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
         match argument.as_str() {
             "--port" => port = value()?.parse()?,
             "--transition" => transition = Duration::from_secs_f64(value()?.parse()?),
-            "--fifo" => topic.push_str(".fifo"),
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
@@ -69,6 +67,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         println!("{} {request}: {}", call.operation, call.result);
     }
-    thread::park();
     Ok(())
 }

@@ -52,8 +52,6 @@ pub struct Answer {
 /// A request, its body read.
 #[derive(Debug)]
 pub struct Asked {
-    /// The method.
-    pub method: String,
     /// The path.
     pub path: String,
     /// The headers.
@@ -267,7 +265,6 @@ where
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let asked = Asked {
-        method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body,

@@ -1,6 +1,6 @@
 //! Reads any bytes as an event, without a panic, and checks that every result is within its bounds.
 //!
-//! `cargo +nightly fuzz run --fuzz-dir tests/fuzz event tests/fuzz/corpus/event events`
+//! `make fuzz` runs it.
 
 #![no_main]
 
