@@ -1,5 +1,5 @@
-//! Puts the version that every report carries together, such as `0.1.0+abc1234`: the commit, and `.modified` if the
-//! sources differ from it.
+//! Puts the version that every report carries together, such as `0.1.0+abc1234`: the commit, and
+//! `.modified` if the sources differ from it.
 
 use std::{
     env,
@@ -32,13 +32,15 @@ fn main() {
     for source in SOURCES {
         println!("cargo:rerun-if-changed={source}");
     }
-    // Git appends a line here with every commit and checkout. Outside a clone there is no commit to name.
+    // Git appends a line here with every commit and checkout. Outside a clone there is no commit to
+    // name.
     if Path::new(".git/logs/HEAD").exists() {
         println!("cargo:rerun-if-changed=.git/logs/HEAD");
     }
 }
 
-/// The commit of the repository in this folder. An unpacked copy inside another repository has none.
+/// The commit of the repository in this folder. An unpacked copy inside another repository has
+/// none.
 fn commit(folder: &Path) -> Option<String> {
     let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
     if root.canonicalize().ok()? != folder.canonicalize().ok()? {

@@ -1,4 +1,5 @@
-//! The two things that are computed on the way: what an event asks for, and the text of its outcome.
+//! The two things that are computed on the way: what an event asks for, and the text of its
+//! outcome.
 
 #![allow(
     clippy::unwrap_used,

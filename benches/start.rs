@@ -1,8 +1,9 @@
-//! How fast the switch acts, against what else a person could reach for, each in turn on one machine over TLS.
+//! How fast the switch acts, against what else a person could reach for, each in turn on one
+//! machine over TLS.
 //!
-//! `make bench` runs it: `cargo bench --bench start -- FUNCTION PYTHON_BIN LAST RESULT`, where FUNCTION is the release
-//! binary, `PYTHON_BIN` the folder with `python` and `aws`, LAST the committed figures that the new ones are compared
-//! with, and RESULT the file of the new ones.
+//! `make bench` runs it: `cargo bench --bench start -- FUNCTION PYTHON_BIN LAST RESULT`, where
+//! FUNCTION is the release binary, `PYTHON_BIN` the folder with `python` and `aws`, LAST the
+//! committed figures that the new ones are compared with, and RESULT the file of the new ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,13 +38,15 @@ use serde_json::{Value, json};
 const ID: &str = "cks-1234567890abcdef0";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:key-store-notices";
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Before the first event and before the later ones that it is compared with: events find a process that has slept.
+/// Before the first event and before the later ones that it is compared with: events find a process
+/// that has slept.
 const REST: Duration = Duration::from_millis(50);
 const RESTED: usize = 50;
 
 const COLD: usize = 20;
 const WARM: usize = 200;
-/// Warm invocations of one peer before it is the other's turn: after each turn it finds the caches full of the other.
+/// Warm invocations of one peer before it is the other's turn: after each turn it finds the caches
+/// full of the other.
 const TURN: usize = 10;
 /// Under a quota or with a slow network, where everything takes longer.
 const COLD_SLOW: usize = 7;
@@ -78,7 +81,8 @@ impl Peer {
     }
 }
 
-/// The root certificates of this machine and that of the stand-in, as a file: on Lambda, too, each peer reads some 140.
+/// The root certificates of this machine and that of the stand-in, as a file: on Lambda, too, each
+/// peer reads some 140.
 fn roots(emulator: &Emulator) -> String {
     let of_machine = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
     let of_machine = of_machine.iter().find_map(|path| fs::read_to_string(path).ok());
@@ -240,7 +244,8 @@ impl Bench {
         self.emulator.watch()
     }
 
-    /// From the start of the process to the arrival of its request, and the memory that it took at most.
+    /// From the start of the process to the arrival of its request, and the memory that it took at
+    /// most.
     fn cold(&self, peer: &Peer, quota: Option<&Quota>) -> (Duration, u64) {
         let calls = self.reset();
         let runtime_api = RuntimeApi::start().unwrap();
@@ -270,9 +275,10 @@ impl Bench {
         (function, runtime_api)
     }
 
-    /// From the event to the arrival of the request, and to the end of the invocation. Until that end this thread sleeps:
-    /// nothing of the benchmark takes a processor from the function and the stand-ins. The function has asked for an
-    /// event before one is delivered, as with Lambda, so that no time of the one before is counted.
+    /// From the event to the arrival of the request, and to the end of the invocation. Until that
+    /// end this thread sleeps: nothing of the benchmark takes a processor from the function and the
+    /// stand-ins. The function has asked for an event before one is delivered, as with Lambda, so
+    /// that no time of the one before is counted.
     fn invoke(&self, runtime_api: &RuntimeApi, rest: Duration) -> (Duration, Duration) {
         let calls = self.reset();
         thread::sleep(rest);
@@ -425,7 +431,8 @@ fn slow(bench: &mut Bench) {
     bench.emulator.latency(Duration::ZERO);
 }
 
-/// What a slow AWS costs a cold start: the self-check of Init must hold nothing up for longer than 250 ms.
+/// What a slow AWS costs a cold start: the self-check of Init must hold nothing up for longer than
+/// 250 ms.
 fn delays(bench: &Bench) {
     println!(
         "\nProcess start → Disconnect arrives, median milliseconds of {COLD_SLOW} cold starts of this function.\n"
@@ -453,7 +460,8 @@ fn delays(bench: &Bench) {
     }
 }
 
-/// The same three requests by curl on one open connection, signed, without a decision between them: what is left to gain.
+/// The same three requests by curl on one open connection, signed, without a decision between them:
+/// what is left to gain.
 fn floor(bench: &Bench) -> Times {
     let roots = env::temp_dir().join(format!("floor-{}.pem", std::process::id()));
     fs::write(&roots, bench.emulator.certificate().unwrap()).unwrap();

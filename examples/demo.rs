@@ -1,6 +1,7 @@
-//! Shows the function at work, with no AWS account: `cargo run --example demo [-- OPTION|EVENT]`; `--help` lists the
-//! options. It starts the emulator and plays Lambda to the function's own `main`, delivers an event, and shows what
-//! happens as it happens: the calls, the notice as an e-mail reader sees it, and the same as chat shows it.
+//! Shows the function at work, with no AWS account: `cargo run --example demo [-- OPTION|EVENT]`;
+//! `--help` lists the options. It starts the emulator and plays Lambda to the function's own
+//! `main`, delivers an event, and shows what happens as it happens: the calls, the notice as an
+//! e-mail reader sees it, and the same as chat shows it.
 
 #![allow(clippy::expect_used, reason = "a demo ends where it cannot go on")]
 #![allow(

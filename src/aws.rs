@@ -1,5 +1,5 @@
-//! AWS: the SDK's configuration. The submodules hold the HTTP client, make a call, classify its failure, retry it, and
-//! call KMS.
+//! AWS: the SDK's configuration. The submodules hold the HTTP client, make a call, classify its
+//! failure, retry it, and call KMS.
 
 mod call;
 mod connect;
@@ -26,11 +26,13 @@ pub(crate) use call::{call, call_once};
 pub use error::{CallError, Cause, Operation};
 pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 
-/// The SDK configuration that all clients are built from, with explicit limits: the SDK's own default is a connect
-/// timeout and nothing else (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
+/// The SDK configuration that all clients are built from, with explicit limits: the SDK's own
+/// default is a connect timeout and nothing else
+/// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>).
 ///
-/// It is not the SDK's default configuration, which also reads profiles and asks for credentials in ways that a Lambda
-/// function never has. Credentials come from the environment, or from `AWS_CONTAINER_CREDENTIALS_FULL_URI`
+/// It is not the SDK's default configuration, which also reads profiles and asks for credentials in
+/// ways that a Lambda function never has. Credentials come from the environment, or from
+/// `AWS_CONTAINER_CREDENTIALS_FULL_URI`
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html>).
 ///
 /// `clock` is the wall clock: requests are signed with its time, and credentials expire by it. The
@@ -57,7 +59,8 @@ pub fn sdk_config(region: &str, endpoints: &Endpoints, clock: fn() -> SystemTime
         .use_dual_stack(endpoints.use_dual_stack)
         .timeout_config(timeouts())
         .retry_config(RetryConfig::disabled())
-        // Stalled stream protection ends a stalled body. The attempt's timeout does that too, in less time.
+        // Stalled stream protection ends a stalled body. The attempt's timeout does that too, in
+        // less time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .sleep_impl(TokioSleep::new())
         .time_source(Clock(clock));

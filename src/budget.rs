@@ -18,54 +18,59 @@
 //! | the second read that confirms an earlier disconnect | [`SECOND_READ_AFTER`] after the first |
 //! | verifying, with the pauses [`READS`] | the rest |
 //!
-//! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried for
-//! [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message after it for [`CHAT_LIMIT`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check and the permission
-//! probe, and [`IMPACT_LIMIT`] for the impact report. Init waits [`INIT_CHECK_WAIT`] for its self-check, which is given up
-//! after [`INIT_CHECK_LIMIT`], and has [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
+//! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried
+//! for [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message after it for
+//! [`CHAT_LIMIT`]. A dry run has [`DRY_RUN_CHECK_LIMIT`] for its self-check and the permission
+//! probe, and [`IMPACT_LIMIT`] for the impact report. Init waits [`INIT_CHECK_WAIT`] for its
+//! self-check, which is given up after [`INIT_CHECK_LIMIT`], and has [`INIT_NOTICE_LIMIT`] to
+//! report a faulty configuration.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lambda's longest timeout (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+/// Lambda's longest timeout
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const LONGEST: Duration = Duration::from_secs(900);
-/// With less time than this, the request matters more than the safety margin, so the function still sends it.
+/// With less time than this, the request matters more than the safety margin, so the function still
+/// sends it.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The assumed time of an invocation whose deadline is in the past. Lambda sends no such deadline, so then the
-/// two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
+/// The assumed time of an invocation whose deadline is in the past. Lambda sends no such deadline,
+/// so then the two clocks disagree; `cargo lambda watch` sends a deadline in 1970.
 pub const ASSUMED: Duration = Duration::from_secs(10);
 
-/// How long one call may take. KMS and SNS answer these calls in tens of milliseconds, the disconnect itself included:
-/// KMS continues it after the answer.
+/// How long one call may take. KMS and SNS answer these calls in tens of milliseconds, the
+/// disconnect itself included: KMS continues it after the answer.
 pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long opening a connection may take.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long the function repeats the request while KMS gives no answer. After that, it must report. Lambda
-/// retries an asynchronous event.
+/// How long the function repeats the request while KMS gives no answer. After that, it must report.
+/// Lambda retries an asynchronous event.
 pub const ACT_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long the function retries the first look before the early notice, if KMS does not answer.
 pub const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
 
-/// The time from the first read to the second one, which confirms an earlier disconnect. KMS is eventually
-/// consistent, and right after a connect both its rejection and one read can be stale.
+/// The time from the first read to the second one, which confirms an earlier disconnect. KMS is
+/// eventually consistent, and right after a connect both its rejection and one read can be stale.
 pub const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the early notice may delay the verification.
 pub const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
-/// With less time than this, the early notice is left out: SNS might publish it, and the log would say that it could not
-/// be sent.
+/// With less time than this, the early notice is left out: SNS might publish it, and the log would
+/// say that it could not be sent.
 pub const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
 
-/// How long the function retries the final notice. By then the log has the result, a person who invoked the function
-/// waits for its answer, and Lambda's retries of an event publish again.
+/// How long the function retries the final notice. By then the log has the result, a person who
+/// invoked the function waits for its answer, and Lambda's retries of an event publish again.
 pub const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long the function retries a chat message. It follows the notice. The early one is sent during verification.
+/// How long the function retries a chat message. It follows the notice. The early one is sent
+/// during verification.
 pub const CHAT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the self-check of a dry run may take.
@@ -74,8 +79,9 @@ pub const DRY_RUN_CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// How long the impact report of a drill may take.
 pub const IMPACT_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long Init waits for the self-check. Where AWS answers at once, the first event then finds open connections; where
-/// it does not, a waiting event is not held up by a check that nobody asked for.
+/// How long Init waits for the self-check. Where AWS answers at once, the first event then finds
+/// open connections; where it does not, a waiting event is not held up by a check that nobody asked
+/// for.
 pub const INIT_CHECK_WAIT: Duration = Duration::from_millis(250);
 
 /// When the self-check of Init is given up, beside the first event.
@@ -95,15 +101,16 @@ pub struct Pauses {
     pub growth: f64,
 }
 
-/// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account and Region, the
-/// console's and Terraform's included
-/// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an external key store takes
-/// about five minutes to disconnect. With these pauses, ten key stores at once (the account's quota) make at most
-/// two calls a second after the first ten seconds, and leave the rest to people.
+/// The pauses between reads. KMS allows 5 `DescribeCustomKeyStores` a second for the whole account
+/// and Region, the console's and Terraform's included
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>), and an
+/// external key store takes about five minutes to disconnect. With these pauses, ten key stores at
+/// once (the account's quota) make at most two calls a second after the first ten seconds, and
+/// leave the rest to people.
 ///
-/// A store is then reported 2.0 s late at most in 95 of 100 runs if it takes 5 s, 4.4 s late if it takes 10 s, and
-/// some 5.5 s late if it takes longer (by simulation). Pauses that double up to 10 s were 6.7, 7.5 and 8 s late, with one read
-/// less a store in the first ten seconds.
+/// A store is then reported 2.0 s late at most in 95 of 100 runs if it takes 5 s, 4.4 s late if it
+/// takes 10 s, and some 5.5 s late if it takes longer (by simulation). Pauses that double up to 10
+/// s were 6.7, 7.5 and 8 s late, with one read less a store in the first ten seconds.
 pub const READS: Pauses = Pauses {
     shortest: Duration::from_millis(250),
     longest: Duration::from_secs(7),
@@ -134,7 +141,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Divides the time from `now` to the invocation's `deadline`, as the table of this module has it.
+    /// Divides the time from `now` to the invocation's `deadline`, as the table of this module has
+    /// it.
     #[must_use]
     pub fn new(now: Instant, deadline: Instant) -> Self {
         let total = deadline.saturating_duration_since(now).clamp(SHORTEST, LONGEST);
@@ -147,14 +155,15 @@ impl Budget {
     }
 }
 
-/// The moment after `part` / `whole` of the time from `now` to `until`, and at most `limit` after `now`.
+/// The moment after `part` / `whole` of the time from `now` to `until`, and at most `limit` after
+/// `now`.
 #[must_use]
 pub fn share(now: Instant, until: Instant, (part, whole): (u32, u32), limit: Duration) -> Instant {
     now + (until.saturating_duration_since(now) * part / whole).min(limit)
 }
 
-/// The moment of the last try before `until`. It leaves the call an eighth of the whole time, and at most
-/// [`ATTEMPT_LIMIT`]. Regardless of the pause length, one try comes just before the end.
+/// The moment of the last try before `until`. It leaves the call an eighth of the whole time, and
+/// at most [`ATTEMPT_LIMIT`]. Regardless of the pause length, one try comes just before the end.
 #[must_use]
 pub fn last_try(now: Instant, until: Instant) -> Instant {
     until - (until.saturating_duration_since(now) / 8).min(ATTEMPT_LIMIT)

@@ -1,4 +1,5 @@
-//! The configuration: environment variables → [`Config`]. It is public interface, and the documentation describes it.
+//! The configuration: environment variables → [`Config`]. It is public interface, and the
+//! documentation describes it.
 
 use std::{collections::BTreeSet, ffi::OsString, fmt};
 
@@ -42,8 +43,9 @@ pub struct Function {
     pub allow_list_sha256: Option<String>,
 }
 
-/// The SDK's endpoint variables. The function reads them itself: the SDK panics on an empty one, and refuses every call
-/// with one that has no scheme. A deployment fault would then look like a fault of the function.
+/// The SDK's endpoint variables. The function reads them itself: the SDK panics on an empty one,
+/// and refuses every call with one that has no scheme. A deployment fault would then look like a
+/// fault of the function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// `AWS_ENDPOINT_URL_KMS`, or else `AWS_ENDPOINT_URL`.
@@ -157,7 +159,8 @@ pub struct Fault {
     pub expected: &'static str,
 }
 
-/// A topic's ARN has at most some 330 characters, and a list of the ten key stores of an account 260.
+/// A topic's ARN has at most some 330 characters, and a list of the ten key stores of an account
+/// 260.
 const HELD_SHOWN: usize = 1024;
 
 fn found(held: Option<&str>, why: &str) -> String {
@@ -183,8 +186,8 @@ struct Variables<L> {
 }
 
 impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
-    /// Reads one variable. A value that is not text is a fault: it must not count as unset, because that would arm a
-    /// function whose `DRY_RUN` cannot be read.
+    /// Reads one variable. A value that is not text is a fault: it must not count as unset, because
+    /// that would arm a function whose `DRY_RUN` cannot be read.
     fn read<T>(
         &mut self,
         variable: &'static str,
@@ -251,7 +254,8 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
         self.read(variable, BOOLEAN, parse).unwrap_or_default()
     }
 
-    /// The same for a switch that the SDK does not take beside an endpoint: it then refuses every call.
+    /// The same for a switch that the SDK does not take beside an endpoint: it then refuses every
+    /// call.
     fn flag_without(&mut self, variable: &'static str, has_endpoint: bool) -> bool {
         let is_on = self.flag(variable);
         if is_on && has_endpoint {
@@ -280,7 +284,8 @@ fn endpoint(held: Option<&str>) -> Result<Option<String>, String> {
     }
 }
 
-/// How many wrong entries of the list are named. More would push the faults of other variables out of the report.
+/// How many wrong entries of the list are named. More would push the faults of other variables out
+/// of the report.
 const ENTRIES_SHOWN: usize = 3;
 
 fn allow_list(held: Option<&str>) -> Result<AllowList, String> {

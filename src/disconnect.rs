@@ -1,8 +1,9 @@
-//! The procedure: request the disconnect first, then read the state until KMS reports `DISCONNECTED`.
+//! The procedure: request the disconnect first, then read the state until KMS reports
+//! `DISCONNECTED`.
 //!
 //! Nothing is read before the act. KMS rejects `DisconnectCustomKeyStore` only in `DISCONNECTING`
-//! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the request is never
-//! success either. Only a state that was read back is success.
+//! and `DISCONNECTED`, so a read could only find reasons not to act. The answer to the request is
+//! never success either. Only a state that was read back is success.
 
 use aws_sdk_kms::Client;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -18,11 +19,12 @@ use crate::{
     run::Progress,
 };
 
-/// After every third unanswered request, the state is read, because KMS may have carried out one of them.
+/// After every third unanswered request, the state is read, because KMS may have carried out one of
+/// them.
 const REQUESTS_BEFORE_A_LOOK: u32 = 3;
 
-/// The number of contradicting reads in a row that count as a contradiction. One or two may be stale, because KMS
-/// is eventually consistent
+/// The number of contradicting reads in a row that count as a contradiction. One or two may be
+/// stale, because KMS is eventually consistent
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>).
 const READS_IN_A_ROW: u32 = 3;
 
@@ -59,7 +61,8 @@ impl Procedure<'_> {
             Err(error) => {
                 // After an unanswered request, the state has just been read.
                 if error.is_rejection() && progress.unanswered == 0 {
-                    // This read only lets the report say if the keys work. Its result changes nothing else.
+                    // This read only lets the report say if the keys work. Its result changes
+                    // nothing else.
                     let _ = self.state_as_answer(progress).await;
                 }
                 return End::Failed(error);
@@ -80,8 +83,8 @@ impl Procedure<'_> {
         }
     }
 
-    /// Sends requests until KMS answers. Some reads check if an unanswered request was carried out. The
-    /// last request is sent just before the limit, regardless of the pause length.
+    /// Sends requests until KMS answers. Some reads check if an unanswered request was carried out.
+    /// The last request is sent just before the limit, regardless of the pause length.
     async fn act(&self, progress: &mut Progress) -> Result<Answer, CallError> {
         let act_until = share(Instant::now(), self.until, (2, 3), ACT_LIMIT);
         let last_request = last_try(Instant::now(), act_until);
@@ -136,8 +139,8 @@ impl Procedure<'_> {
     }
 
     /// Reads until the state is `DISCONNECTED`, success is impossible, or time is up. The last look
-    /// comes just before the end, regardless of the pause length. `last_error` is the previous look's error. `not_yet`
-    /// is called once, if a second look does not confirm the first.
+    /// comes just before the end, regardless of the pause length. `last_error` is the previous
+    /// look's error. `not_yet` is called once, if a second look does not confirm the first.
     async fn verify(
         &self,
         progress: &mut Progress,
@@ -184,8 +187,8 @@ impl Procedure<'_> {
         let now = Instant::now();
         match state {
             ConnectionState::Disconnected => {
-                // KMS accepted a request, or perhaps carried one out: one read confirms it. Otherwise KMS's rejection
-                // and one read may both be stale.
+                // KMS accepted a request, or perhaps carried one out: one read confirms it.
+                // Otherwise KMS's rejection and one read may both be stale.
                 let is_ours = progress.is_accepted || progress.unanswered > 0 || seen.was_disconnecting;
                 if !is_ours && seen.is_first_disconnected(now) {
                     return Look::OnceMore;
@@ -236,7 +239,8 @@ impl Procedure<'_> {
     /// Sends one request, and records its result.
     async fn request(&self, progress: &mut Progress, until: Instant) -> Result<Answer, CallError> {
         progress.disconnect_calls += 1;
-        // Counted until it is answered. If the run stops here, the report must not say that nothing was done.
+        // Counted until it is answered. If the run stops here, the report must not say that nothing
+        // was done.
         progress.unanswered += 1;
         let answered = kms::disconnect(self.kms, self.target.id(), until).await;
         if answered.aws_request_id.is_some() {
@@ -358,8 +362,8 @@ impl Seen {
     }
 }
 
-/// Handles a failed read, and waits if another one may succeed. A store that KMS found for the request exists.
-/// A read that does not find it may be stale, for minutes in the worst case.
+/// Handles a failed read, and waits if another one may succeed. A store that KMS found for the
+/// request exists. A read that does not find it may be stale, for minutes in the worst case.
 fn unread(error: CallError) -> Look {
     match error.cause {
         Cause::Throttled | Cause::Unreachable | Cause::Unavailable | Cause::NotFound => Look::NotYet(Some(error)),

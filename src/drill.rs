@@ -1,5 +1,6 @@
-//! The dry run: it changes nothing, and proves as much as can be proved without changing anything. Reads the state,
-//! probes the permission, checks what a run depends on, and finds out what a disconnect would stop.
+//! The dry run: it changes nothing, and proves as much as can be proved without changing anything.
+//! Reads the state, probes the permission, checks what a run depends on, and finds out what a
+//! disconnect would stop.
 //!
 //! Only `handler` imports this module, to choose between the two. No step of a real run does.
 
@@ -21,8 +22,8 @@ use crate::{
     text,
 };
 
-/// Runs the drill against one key store. The outcome is that of the state: a dry run whose store cannot be read has
-/// failed, because a real run could not be verified.
+/// Runs the drill against one key store. The outcome is that of the state: a dry run whose store
+/// cannot be read has failed, because a real run could not be verified.
 pub(crate) async fn drill(
     app: &App,
     target: &Target,
@@ -52,7 +53,8 @@ pub(crate) async fn drill(
     }
 }
 
-/// The finding that the state is none that the function knows. A real run could not tell success from failure by it.
+/// The finding that the state is none that the function knows. A real run could not tell success
+/// from failure by it.
 fn unknown(state: &ConnectionState) -> Option<String> {
     match state {
         ConnectionState::Unknown(state) => Some(format!(

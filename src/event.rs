@@ -1,9 +1,11 @@
-//! The first step: payload → [`Event`], which says what triggered the function and what it asks for.
+//! The first step: payload → [`Event`], which says what triggered the function and what it asks
+//! for.
 //!
-//! The function reads AWS's fields leniently: few fields count, and others may be anything. It reads a person's fields
-//! strictly. If an event has both, the strict rule wins: a person who adds `DryRun` to an alarm to try it out must
-//! not disconnect anything. An event names a key store only if exactly one ID is at the documented places. The
-//! [guard](crate::guard) decides whether that key store may be disconnected.
+//! The function reads AWS's fields leniently: few fields count, and others may be anything. It
+//! reads a person's fields strictly. If an event has both, the strict rule wins: a person who adds
+//! `DryRun` to an alarm to try it out must not disconnect anything. An event names a key store only
+//! if exactly one ID is at the documented places. The [guard](crate::guard) decides whether that
+//! key store may be disconnected.
 
 mod alarm;
 mod cloudtrail;
@@ -28,11 +30,12 @@ use draft::{Draft, Fault};
 pub use direct::Direct;
 
 /// The largest event that is read, in bytes. Lambda delivers up to 6 MB to a synchronous invocation
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), and no event that this function
-/// knows comes near to this.
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), and no event that
+/// this function knows comes near to this.
 pub const LARGEST: usize = 1 << 20;
 
-/// The namespace of the function's own metrics. An alarm on one of them is about the function, and disconnects nothing.
+/// The namespace of the function's own metrics. An alarm on one of them is about the function, and
+/// disconnects nothing.
 pub(crate) const OWN_NAMESPACE: &str = "KeyStoreDisconnect";
 
 /// The payload of one invocation.
@@ -50,7 +53,8 @@ pub enum Payload {
 }
 
 impl From<&[u8]> for Payload {
-    /// Takes what Lambda delivers. Bytes that are not UTF-8 become U+FFFD, which no key store ID can contain.
+    /// Takes what Lambda delivers. Bytes that are not UTF-8 become U+FFFD, which no key store ID
+    /// can contain.
     fn from(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         if bytes.len() > LARGEST {
@@ -115,7 +119,8 @@ pub enum Request {
 pub enum Ignored {
     /// The event asks for nothing.
     AsksForNothing(String),
-    /// An alarm that would act is muted, or its actions are suppressed. No further event arrives when that ends.
+    /// An alarm that would act is muted, or its actions are suppressed. No further event arrives
+    /// when that ends.
     Muted(String),
 }
 
@@ -200,8 +205,9 @@ pub struct InvalidEvent {
     pub instead: String,
 }
 
-/// Reads the payload of one invocation. `own` is the function's account and Region: an event from another place is
-/// refused, because KMS would look the ID up in the function's own account and Region.
+/// Reads the payload of one invocation. `own` is the function's account and Region: an event from
+/// another place is refused, because KMS would look the ID up in the function's own account and
+/// Region.
 #[must_use]
 pub fn read(payload: &Payload, own: &AccountRegion) -> Event {
     match payload {

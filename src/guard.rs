@@ -33,8 +33,8 @@ impl Target {
 }
 
 impl AllowList {
-    /// The SHA-256 digest of the sorted IDs, joined by commas, in hexadecimal: it shows in a filed report which list was
-    /// in force.
+    /// The SHA-256 digest of the sorted IDs, joined by commas, in hexadecimal: it shows in a filed
+    /// report which list was in force.
     #[must_use]
     pub fn sha256(&self) -> String {
         let list = match self {

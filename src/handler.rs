@@ -19,8 +19,9 @@ use crate::{
     run::{Invocation, Origin, Progress},
 };
 
-/// Handles one invocation. Every path ends in a log line, at the level of its outcome. Every path also ends in a notice, but
-/// for `IGNORED` and for a refusal that this process has published already.
+/// Handles one invocation. Every path ends in a log line, at the level of its outcome. Every path
+/// also ends in a notice, but for `IGNORED` and for a refusal that this process has published
+/// already.
 ///
 /// # Errors
 /// [`Error`] if the outcome is an error. Lambda then retries an asynchronous event.
@@ -118,7 +119,8 @@ async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run
     }
 }
 
-/// No further event arrives when a mute ends, so a warning says that the function did not act on this alarm.
+/// No further event arrives when a mute ends, so a warning says that the function did not act on
+/// this alarm.
 fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome {
     if let Ignored::Muted(why) = &ignored {
         progress.is_muted = true;

@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use crate::text;
 
-/// The ID of a custom key store, such as `cks-1234567890abcdef0`: `cks-` and 1 to 60 letters or digits.
+/// The ID of a custom key store, such as `cks-1234567890abcdef0`: `cks-` and 1 to 60 letters or
+/// digits.
 ///
 /// KMS's own model asks for 1 to 64 characters and gives no pattern
-/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DisconnectCustomKeyStore.html>); all of AWS's examples have
-/// this form. Nothing in such an ID means anything to a shell, so the commands in a notice are safe to paste.
+/// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_DisconnectCustomKeyStore.html>); all
+/// of AWS's examples have this form. Nothing in such an ID means anything to a shell, so the
+/// commands in a notice are safe to paste.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^cks-[0-9A-Za-z]{1,60}$")))]

@@ -1,5 +1,5 @@
-//! Init: what happens once, before the first invocation. It builds the [`App`], runs the self-check,
-//! and reports a configuration that the function cannot work with.
+//! Init: what happens once, before the first invocation. It builds the [`App`], runs the
+//! self-check, and reports a configuration that the function cannot work with.
 
 use std::{ffi::OsString, future::Future, pin::Pin, time::SystemTime};
 
@@ -33,8 +33,8 @@ pub struct Ready {
     pub check: Option<UnfinishedCheck>,
 }
 
-/// Reads the configuration through `lookup`, builds the clients and starts the self-check, for which it waits a moment:
-/// an event may be waiting. `clock` is the wall clock.
+/// Reads the configuration through `lookup`, builds the clients and starts the self-check, for
+/// which it waits a moment: an event may be waiting. `clock` is the wall clock.
 ///
 /// # Errors
 /// `InvalidConfiguration`, which has then been logged, and published if the topic is known.
@@ -85,8 +85,8 @@ async fn report_invalid(invalid: Box<InvalidConfiguration>, clock: fn() -> Syste
     report(invalid.into(), &origin, sns, chat).await
 }
 
-/// Reports that the runtime library could not deliver an invocation. The process then ends, and the caller sees
-/// only that the process ended.
+/// Reports that the runtime library could not deliver an invocation. The process then ends, and the
+/// caller sees only that the process ended.
 pub async fn report_not_handed_over(app: &App, why: String, clock: fn() -> SystemTime) -> Error {
     let sns = Some((app.sns.clone(), app.config.topic.clone()));
     let origin = Origin::without_event(Some(app.config.region.clone()), app.config.function.clone(), clock());

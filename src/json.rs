@@ -1,5 +1,5 @@
-//! JSON text → value, with a check for duplicate keys. `serde_json::Value` by itself silently keeps the last of two
-//! equal keys, and an event with two key store IDs must not pass.
+//! JSON text → value, with a check for duplicate keys. `serde_json::Value` by itself silently keeps
+//! the last of two equal keys, and an event with two key store IDs must not pass.
 
 use std::{cell::Cell, fmt};
 
@@ -11,16 +11,16 @@ use serde_json::{Map, Number, Value};
 
 use crate::text;
 
-/// The most values that one document may have, nested ones included. A small object takes some 100 times the memory of
-/// its text, so a limit on the length alone would let a megabyte of them take 100 MiB. The largest events of AWS have a
-/// few thousand values.
+/// The most values that one document may have, nested ones included. A small object takes some 100
+/// times the memory of its text, so a limit on the length alone would let a megabyte of them take
+/// 100 MiB. The largest events of AWS have a few thousand values.
 const MOST_VALUES: u32 = 50_000;
 
 /// Parses one JSON document.
 ///
 /// # Errors
-/// What is wrong and where: not JSON, an object with the same key twice (at any depth), more than 128 levels of nesting
-/// or more than 50,000 values.
+/// What is wrong and where: not JSON, an object with the same key twice (at any depth), more than
+/// 128 levels of nesting or more than 50,000 values.
 pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     let left = Cell::new(MOST_VALUES);
     let mut deserializer = serde_json::Deserializer::from_str(text);

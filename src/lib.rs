@@ -5,23 +5,26 @@
 //! ```text
 //! runtime → handler ─┬→ event       payload → what triggered it, which key store, act or not
 //!                    ├→ guard       the allow-list
-//!                    ├→ disconnect  act, then read the state until it is DISCONNECTED or the budget ends
+//!                    ├→ disconnect  act, then read until DISCONNECTED or the budget ends
 //!                    ├→ outcome     one value
-//!                    └→ report      the outcome's one wire form: response, log line, notice, metrics
+//!                    └→ report      its one wire form: response, log line, notice, metrics
 //! ```
 //!
-//! Before it, `init` reads the `config` once and builds the `app`. `self_check` runs in Init and in dry runs, and `drill` in
-//! dry runs alone. `run` is the data of one run, and `budget` has every time limit. `aws` makes the calls, and `publish`
-//! sends a report. `ids`, `json`, `text`, `panic`, `log` and `error` are what the steps are written in.
+//! Before it, `init` reads the `config` once and builds the `app`. `self_check` runs in Init and in
+//! dry runs, and `drill` in dry runs alone. `run` is the data of one run, and `budget` has every
+//! time limit. `aws` makes the calls, and `publish` sends a report. `ids`, `json`, `text`, `panic`,
+//! `log` and `error` are what the steps are written in.
 //!
-//! No module reads the environment or the wall clock by itself: `main` passes both in. The libraries under the HTTP client
-//! read `SSL_CERT_FILE` and the proxy variables, the SDK's credential providers read theirs, and the Lambda runtime library
-//! reads the variables that Lambda sets for it.
+//! No module reads the environment or the wall clock by itself: `main` passes both in. The
+//! libraries under the HTTP client read `SSL_CERT_FILE` and the proxy variables, the SDK's
+//! credential providers read theirs, and the Lambda runtime library reads the variables that Lambda
+//! sets for it.
 //!
-//! The words: an **event** comes in, and is read as a **request** to disconnect, to be ignored or to be refused. The
-//! **guard** clears the key store and gives a **target**. The **procedure** ends in one way, from which the **outcome**
-//! follows. A **report** is the outcome's wire form, and a **notice** is a report that is published. The **early notice**
-//! is a report before the end, and no outcome. A **finding** is what the self-check found.
+//! The words: an **event** comes in, and is read as a **request** to disconnect, to be ignored or
+//! to be refused. The **guard** clears the key store and gives a **target**. The **procedure** ends
+//! in one way, from which the **outcome** follows. A **report** is the outcome's wire form, and a
+//! **notice** is a report that is published. The **early notice** is a report before the end, and
+//! no outcome. A **finding** is what the self-check found.
 
 pub mod app;
 pub mod aws;

@@ -2,8 +2,8 @@
 //!
 //! The runtime's own subscriber is not used. It writes no `timestamp`, and without one Lambda files
 //! every line as `INFO`, so that with a log level of `WARN` an error would be dropped
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); it lets
-//! `RUST_LOG` win over `AWS_LAMBDA_LOG_LEVEL`; and it nests the fields.
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); it
+//! lets `RUST_LOG` win over `AWS_LAMBDA_LOG_LEVEL`; and it nests the fields.
 
 use std::{ffi::OsString, fmt, time::SystemTime};
 
@@ -34,15 +34,15 @@ pub struct Settings {
     level: LevelFilter,
     json: bool,
     /// The level of the metrics' lines. Lambda drops lines below the level that it has set
-    /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>), and what is not counted
-    /// raises no alarm.
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>),
+    /// and what is not counted raises no alarm.
     of_metrics: &'static str,
 }
 
 impl Settings {
     /// Takes `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` as Lambda sets them. `FATAL`, which
-    /// tracing does not have, logs as `ERROR`. `TRACE` and `DEBUG` log as `INFO`, because there are no lines below it. So does
-    /// a level that is missing or unknown.
+    /// tracing does not have, logs as `ERROR`. `TRACE` and `DEBUG` log as `INFO`, because there are
+    /// no lines below it. So does a level that is missing or unknown.
     #[must_use]
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name| {
@@ -77,8 +77,8 @@ where
 }
 
 /// Below `WARN`, the SDK and the runtime log what they send and receive: the event, and the proxy's
-/// URI in the answer of KMS. So their lines are held at `WARN` whatever the level is, and those below `INFO` are not
-/// compiled in (`Cargo.toml`).
+/// URI in the answer of KMS. So their lines are held at `WARN` whatever the level is, and those
+/// below `INFO` are not compiled in (`Cargo.toml`).
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))

@@ -13,13 +13,15 @@ use crate::{
 /// How an invocation ended. There is no path to success but the first three.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by a read.
+    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by
+    /// a read.
     Disconnected,
     /// Already disconnected before this run; confirmed by two reads.
     AlreadyDisconnected,
     /// Nothing changed.
     DryRun {
-        /// True if the self-check found something that would keep a real run or its notice from working.
+        /// True if the self-check found something that would keep a real run or its notice from
+        /// working.
         has_findings: bool,
     },
     /// There is nothing to do.
@@ -69,12 +71,14 @@ pub enum Failure {
     Panic(String),
 }
 
-/// The outcomes' names in reports. `DISCONNECTING` is that of the early notice, and of nothing else.
+/// The outcomes' names in reports. `DISCONNECTING` is that of the early notice, and of nothing
+/// else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Name {
-    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by a read.
+    /// Disconnected by this run, or by a request before it that was still in progress; confirmed by
+    /// a read.
     Disconnected,
     /// Already disconnected before this run; confirmed by two reads.
     AlreadyDisconnected,
@@ -82,7 +86,8 @@ pub enum Name {
     DryRun,
     /// The event asks for nothing.
     Ignored,
-    /// The early notice: KMS accepted the request, or a disconnect was already in progress. The run goes on.
+    /// The early notice: KMS accepted the request, or a disconnect was already in progress. The run
+    /// goes on.
     Disconnecting,
     /// The run ended before `DISCONNECTED` was read as often as it must be.
     NotVerified,
@@ -172,8 +177,8 @@ impl Outcome {
         }
     }
 
-    /// True if it is published. An event that asks for nothing is only logged: an alarm that goes back to `OK` should
-    /// not wake anybody.
+    /// True if it is published. An event that asks for nothing is only logged: an alarm that goes
+    /// back to `OK` should not wake anybody.
     #[must_use]
     pub const fn is_published(&self) -> bool {
         match self {
@@ -187,7 +192,8 @@ impl Outcome {
         }
     }
 
-    /// The error that the invocation ends with, if this outcome is one. Lambda retries an asynchronous event after it.
+    /// The error that the invocation ends with, if this outcome is one. Lambda retries an
+    /// asynchronous event after it.
     #[must_use]
     pub const fn error_type(&self) -> Option<ErrorType> {
         match self {

@@ -54,13 +54,15 @@ async fn send(publishing: impl Future<Output = Result<(), CallError>>) -> Result
     published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)))
 }
 
-/// A chat message on its way. It delays no read and no request; its end is waited for at the end of a run.
+/// A chat message on its way. It delays no read and no request; its end is waited for at the end of
+/// a run.
 pub(crate) struct ChatMessage {
     task: JoinHandle<Result<(), CallError>>,
 }
 
 impl ChatMessage {
-    /// Sends the chat message of a report, if there is a chat, for at most [`CHAT_LIMIT`] and until `until`.
+    /// Sends the chat message of a report, if there is a chat, for at most [`CHAT_LIMIT`] and until
+    /// `until`.
     pub(crate) fn start(chat: Option<&Chat>, report: &Report, thread: &str, until: Instant) -> Option<Self> {
         let Chat { sns, topic } = chat?.clone();
         let (report, thread) = (report.clone(), thread.to_owned());

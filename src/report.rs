@@ -31,8 +31,9 @@ pub use refusals::Refusals;
 /// The version and commit that this binary was built from, such as `0.2.0+abc1234`.
 pub const VERSION: &str = env!("VERSION");
 
-/// How long each text of a report may be, in characters. What comes from the SDK is also cut where it is read, to less than
-/// these, because it is logged by itself too. What is cut says so, which takes up to [`CUT`](limit::CUT) characters more.
+/// How long each text of a report may be, in characters. What comes from the SDK is also cut where
+/// it is read, to less than these, because it is logged by itself too. What is cut says so, which
+/// takes up to [`CUT`](limit::CUT) characters more.
 mod limit {
     pub(super) const MESSAGE: usize = 600;
     pub(super) const STEP: usize = 600;
@@ -48,8 +49,9 @@ mod limit {
     /// How much longer a text is for saying that it was cut.
     pub(super) const CUT: usize = 48;
 
-    /// All texts of the longest report: eleven names beside the others, and 32 texts that can be cut. The steps, the runbook and the digest are of
-    /// printable ASCII but for what an advice quotes, and are counted like all others.
+    /// All texts of the longest report: eleven names beside the others, and 32 texts that can be
+    /// cut. The steps, the runbook and the digest are of printable ASCII but for what an advice
+    /// quotes, and are counted like all others.
     const LONGEST: usize = MESSAGE
         + super::steps::MOST * STEP
         + 11 * NAME
@@ -61,11 +63,13 @@ mod limit {
         + 512
         + 64
         + 32 * CUT;
-    /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and marks take less than 4 KiB.
+    /// JSON takes at most twelve bytes for a character (a surrogate pair of escapes); names and
+    /// marks take less than 4 KiB.
     const LARGEST: usize = 12 * LONGEST + 4096 + IMPACT;
     /// The impact report is of ASCII: 20 keys with three aliases each, states, and five gaps.
     const IMPACT: usize = 20 * (3 * 260 + 320) + 2048 + 5 * 448;
-    /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), attributes included.
+    /// SNS takes so many bytes (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>),
+    /// attributes included.
     const _: () = assert!(LARGEST + 1024 <= 262_144, "the longest report fits into SNS");
 }
 
@@ -75,7 +79,8 @@ mod limit {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
-    /// One to three short sentences: what happened, do the keys work, who asked. At most 600 characters.
+    /// One to three short sentences: what happened, do the keys work, who asked. At most 600
+    /// characters.
     #[cfg_attr(feature = "schema", schemars(length(max = limit::MESSAGE)))]
     pub message: String,
     /// What to do, one action a text, commands ready to paste.
@@ -282,8 +287,8 @@ impl Report {
         }
     }
 
-    /// The report as the message of a failed invocation, which is all that its caller sees: the message, the error, and
-    /// what to do.
+    /// The report as the message of a failed invocation, which is all that its caller sees: the
+    /// message, the error, and what to do.
     #[must_use]
     pub fn to_error_message(&self) -> String {
         let error = self

@@ -1,4 +1,5 @@
-//! The data of one run: its invocation, its origin, and its progress so far. This module makes no calls.
+//! The data of one run: its invocation, its origin, and its progress so far. This module makes no
+//! calls.
 
 mod found;
 
@@ -141,8 +142,8 @@ impl Origin {
     }
 }
 
-/// The permission to do what only a dry run may do: the permission probe. Only [`Origin::as_dry_run`] gives it, so that Init
-/// and a real run have none.
+/// The permission to do what only a dry run may do: the permission probe. Only
+/// [`Origin::as_dry_run`] gives it, so that Init and a real run have none.
 #[derive(Debug)]
 pub(crate) struct DryRun(());
 
@@ -158,7 +159,8 @@ pub struct AwsRequestIds {
     pub describe: Option<String>,
 }
 
-/// What one run has done and seen so far. It outlives the run, so that a run which breaks off can still be reported.
+/// What one run has done and seen so far. It outlives the run, so that a run which breaks off can
+/// still be reported.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// How often KMS was asked to disconnect.

@@ -34,15 +34,17 @@ use crate::{
 pub enum Ended {
     /// The exchange with the Runtime API failed.
     Disconnected(BoxError),
-    /// An invocation came that the runtime library cannot hand over: a client context, for example, that it cannot
-    /// parse. It has not reached the handler, and nothing has been reported.
+    /// An invocation came that the runtime library cannot hand over: a client context, for example,
+    /// that it cannot parse. It has not reached the handler, and nothing has been reported.
     NotHandedOver(String),
 }
 
-/// Handles invocations until Lambda ends the process, or until none can be taken any more. `clock` is the wall clock.
+/// Handles invocations until Lambda ends the process, or until none can be taken any more. `clock`
+/// is the wall clock.
 ///
-/// `check` is what is left of Init's self-check. It goes on beside the first invocation, and is dropped when that has its
-/// result: Lambda may freeze the process then, and what a check finds hours later is not true any more.
+/// `check` is what is left of Init's self-check. It goes on beside the first invocation, and is
+/// dropped when that has its result: Lambda may freeze the process then, and what a check finds
+/// hours later is not true any more.
 ///
 /// The runtime library panics without the `AWS_LAMBDA_FUNCTION_*` variables, which Lambda sets.
 pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> SystemTime) -> Ended {
@@ -75,13 +77,15 @@ pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> Syste
     }
 }
 
-/// True for what the runtime library says of headers that it cannot read (`lambda_runtime::Context::new`). The headers
-/// come with an invocation, whereas any other error is of the connection.
+/// True for what the runtime library says of headers that it cannot read
+/// (`lambda_runtime::Context::new`). The headers come with an invocation, whereas any other error
+/// is of the connection.
 fn is_of_invocation(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
     error.is::<serde_json::Error>() || error.is::<ToStrError>() || error.is::<ParseIntError>()
 }
 
-/// What is wrong with such a header. The JSON reader quotes what it found, and a client context may be a secret.
+/// What is wrong with such a header. The JSON reader quotes what it found, and a client context may
+/// be a secret.
 fn why_unread(error: &(dyn StdError + Send + Sync + 'static)) -> String {
     let Some(json) = error.downcast_ref::<serde_json::Error>() else {
         return error.to_string();
@@ -95,9 +99,10 @@ fn why_unread(error: &(dyn StdError + Send + Sync + 'static)) -> String {
     format!("its client context or identity {wrong}, at column {}", json.column())
 }
 
-/// Turns the payload into a JSON document that holds it as data. The runtime parses a payload before it calls the
-/// handler, and answers by itself where that fails: nothing would be reported. This document always parses, and
-/// [`crate::event`] judges what is in it. A payload that is too large is not copied.
+/// Turns the payload into a JSON document that holds it as data. The runtime parses a payload
+/// before it calls the handler, and answers by itself where that fails: nothing would be reported.
+/// This document always parses, and [`crate::event`] judges what is in it. A payload that is too
+/// large is not copied.
 fn payload_as_data(mut invocation: LambdaInvocation) -> LambdaInvocation {
     let payload = Payload::from(invocation.body.as_ref());
     invocation.body = serde_json::to_vec(&payload).unwrap_or_default().into();
@@ -124,8 +129,9 @@ fn invocation(event: LambdaEvent<Payload>, now: SystemTime) -> Invocation {
     }
 }
 
-/// Tells Lambda that Init failed, so that the function's log and metrics have the failure under its own name and not as
-/// an exit of unknown cause (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>).
+/// Tells Lambda that Init failed, so that the function's log and metrics have the failure under its
+/// own name and not as an exit of unknown cause
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>).
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.

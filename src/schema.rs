@@ -1,5 +1,5 @@
-//! JSON Schema of the two public wire forms, made from their types: what is sent and what comes back.
-//! The files in `events/schema` are these; no build that is deployed holds this module.
+//! JSON Schema of the two public wire forms, made from their types: what is sent and what comes
+//! back. The files in `events/schema` are these; no build that is deployed holds this module.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};

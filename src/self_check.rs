@@ -1,5 +1,6 @@
-//! The self-check: do the allowed key stores exist, and is the topic usable? Each finding is a sentence
-//! with advice; none is fatal. It cannot check the permission to publish: only a real call can.
+//! The self-check: do the allowed key stores exist, and is the topic usable? Each finding is a
+//! sentence with advice; none is fatal. It cannot check the permission to publish: only a real call
+//! can.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,8 @@ const PAGES: usize = 10;
 /// How often the self-check makes a call that fails with a retryable error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// For Init: an event is waiting, and functions that start together share KMS's 5 requests a second.
+    /// For Init: an event is waiting, and functions that start together share KMS's 5 requests a
+    /// second.
     One,
     /// For a dry run, whose purpose is to get the answers.
     UntilAnswered,
@@ -168,8 +170,8 @@ impl Check<'_> {
         Ok(findings)
     }
 
-    /// A key of AWS's own (`alias/aws/…`) is never in a custom key store, and a key of another Region is
-    /// in none of those that this function can disconnect. An empty value means no key.
+    /// A key of AWS's own (`alias/aws/…`) is never in a custom key store, and a key of another
+    /// Region is in none of those that this function can disconnect. An empty value means no key.
     fn may_be_in_a_key_store(&self, key: &str, topic: &TopicArn) -> bool {
         let config = &self.app.config;
         let region = AccountRegion::of_arn(key).region;
@@ -177,7 +179,8 @@ impl Check<'_> {
         !key.is_empty() && !key.contains("alias/aws/") && region == config.region
     }
 
-    /// A topic that is encrypted with a key in the store stops delivering as soon as the store is disconnected.
+    /// A topic that is encrypted with a key in the store stops delivering as soon as the store is
+    /// disconnected.
     async fn topic_key(&self, key: &str, topic: &TopicArn) -> Result<Option<Finding>, CallError> {
         let config = &self.app.config;
         let request = || self.app.kms.describe_key().key_id(key).send();

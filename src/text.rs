@@ -1,4 +1,5 @@
-//! Makes text from outside safe to display: short, on one line, without hidden characters. Writes a time.
+//! Makes text from outside safe to display: short, on one line, without hidden characters. Writes a
+//! time.
 
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 
@@ -21,8 +22,8 @@ pub(crate) fn quote_to(limit: usize, value: &str) -> String {
     }
 }
 
-/// Prepares outside text for a sentence: at most `limit` characters, and none that could break a line or turn the
-/// writing direction.
+/// Prepares outside text for a sentence: at most `limit` characters, and none that could break a
+/// line or turn the writing direction.
 #[must_use]
 pub(crate) fn plain(value: &str, limit: usize) -> String {
     let mut shown = String::new();
@@ -38,7 +39,8 @@ pub(crate) fn plain(value: &str, limit: usize) -> String {
     shown
 }
 
-/// Cuts a text to `limit` characters and says so. It is for texts whose length the function does not control.
+/// Cuts a text to `limit` characters and says so. It is for texts whose length the function does
+/// not control.
 #[must_use]
 pub(crate) fn cut(value: &str, limit: usize) -> String {
     match value.chars().count().checked_sub(limit) {
@@ -57,9 +59,10 @@ pub(crate) fn rfc3339(time: impl Into<DateTime>) -> String {
     seconds.fmt(DateTimeFormat::DateTime).unwrap_or_default()
 }
 
-/// Escapes invisible characters that change the display, as JSON does. The JSON writer leaves C1 controls, line and
-/// paragraph separators, zero-width characters, tags and marks that turn the writing direction as they are. What is
-/// not ASCII is only inside strings in a JSON document, so the document still says the same.
+/// Escapes invisible characters that change the display, as JSON does. The JSON writer leaves C1
+/// controls, line and paragraph separators, zero-width characters, tags and marks that turn the
+/// writing direction as they are. What is not ASCII is only inside strings in a JSON document, so
+/// the document still says the same.
 #[must_use]
 pub(crate) fn visible(text: String) -> String {
     if (text.is_ascii() && !text.contains('\u{7f}')) || !text.chars().any(is_hidden) {
@@ -68,7 +71,8 @@ pub(crate) fn visible(text: String) -> String {
     let mut shown = String::with_capacity(text.len() + 64);
     for c in text.chars() {
         if is_hidden(c) {
-            // Two of them beyond the first plane (<https://www.rfc-editor.org/rfc/rfc8259#section-7>).
+            // Two of them beyond the first plane
+            // (<https://www.rfc-editor.org/rfc/rfc8259#section-7>).
             let mut units = [0; 2];
             let units = c.encode_utf16(&mut units).iter();
             shown.extend(units.map(|unit| format!("\\u{unit:04x}")));
@@ -79,9 +83,11 @@ pub(crate) fn visible(text: String) -> String {
     shown
 }
 
-/// Controls beyond ASCII, line and paragraph separators, and what is displayed as nothing: `Default_Ignorable_Code_Point`
-/// of Unicode 17 (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>). Marks that turn the writing
-/// direction are among them, and tags and variation selectors, which can spell out a text that nobody sees.
+/// Controls beyond ASCII, line and paragraph separators, and what is displayed as nothing:
+/// `Default_Ignorable_Code_Point` of Unicode 17
+/// (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>). Marks that turn the
+/// writing direction are among them, and tags and variation selectors, which can spell out a text
+/// that nobody sees.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,

@@ -1,5 +1,5 @@
-//! What goes wrong × with which call × in how much time: each cell of the table is a test with the real binary
-//! over real sockets. `cargo test --test faults` runs them and prints what was seen.
+//! What goes wrong × with which call × in how much time: each cell of the table is a test with the
+//! real binary over real sockets. `cargo test --test faults` runs them and prints what was seen.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,8 +30,9 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use support::{ID, Stage, error_of, event};
 
-/// Seconds that the invocations have. With 60 s, 44.5 s are for the work (src/budget.rs), and two thirds of
-/// that for a `Disconnect` which is not answered; with 10 s it is 7 s, and with 3 s it is 2.1 s.
+/// Seconds that the invocations have. With 60 s, 44.5 s are for the work (src/budget.rs), and two
+/// thirds of that for a `Disconnect` which is not answered; with 10 s it is 7 s, and with 3 s it is
+/// 2.1 s.
 const DEADLINES: [u64; 3] = [60, 10, 3];
 
 /// How an invocation ends.

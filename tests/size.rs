@@ -1,5 +1,5 @@
-//! What the deployed binary may weigh: `FUNCTION_BINARY=PATH cargo test --test size`. CI names the one that
-//! `sam build` has made; the one that these tests are built with is not optimised.
+//! What the deployed binary may weigh: `FUNCTION_BINARY=PATH cargo test --test size`. CI names the
+//! one that `sam build` has made; the one that these tests are built with is not optimised.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Twenty thousand invocations in one process, of every outcome that needs no waiting: memory stays flat, and no
-//! descriptor is left open.
+//! Twenty thousand invocations in one process, of every outcome that needs no waiting: memory stays
+//! flat, and no descriptor is left open.
 
 #![allow(
     clippy::unwrap_used,
@@ -110,7 +110,8 @@ fn twenty_thousand_invocations_leak_nothing() {
         "memory {} KiB at {WARM} and {} KiB at {INVOCATIONS} invocations; descriptors {} and {}",
         warm.0, end.0, warm.1, end.1
     );
-    // The last of the mix closed the connections: up to one for KMS and one for SNS are open again or not.
+    // The last of the mix closed the connections: up to one for KMS and one for SNS are open again
+    // or not.
     assert!(end.1 <= warm.1 + 1, "{} descriptors, and {} at first", end.1, warm.1);
     assert!(end.0 <= warm.0 + 1024, "{} KiB, and {} at first", end.0, warm.0);
 }

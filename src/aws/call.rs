@@ -12,8 +12,9 @@ use super::error::{CallError, Operation};
 
 /// Makes one SDK call, and stops waiting for it at `until`.
 ///
-/// If the service refuses the signature, the request is signed once more. The SDK learns from the answer how far its
-/// clock is off, as after a freeze of hours, and corrects it (`aws_runtime::service_clock_skew`).
+/// If the service refuses the signature, the request is signed once more. The SDK learns from the
+/// answer how far its clock is off, as after a freeze of hours, and corrects it
+/// (`aws_runtime::service_clock_skew`).
 ///
 /// # Errors
 /// [`CallError`] if the call failed or `until` came first.
@@ -23,7 +24,8 @@ where
     F: Future<Output = Result<T, SdkError<E>>>,
     SdkError<E>: RequestId,
 {
-    // Boxed: the SDK's future is 18 kB, and nested inside ours its type exceeds the compiler's limit.
+    // Boxed: the SDK's future is 18 kB, and nested inside ours its type exceeds the compiler's
+    // limit.
     let request = || Box::pin(request());
     match call_once(operation, until, request()).await {
         Err(error) if is_of_signature(&error.code) => call_once(operation, until, request()).await,

@@ -85,7 +85,8 @@ fn tls() -> ClientConfig {
     config
 }
 
-/// Opens a way to a host: straight, or for https through the tunnel of a proxy (`HTTPS_PROXY`, `NO_PROXY`).
+/// Opens a way to a host: straight, or for https through the tunnel of a proxy (`HTTPS_PROXY`,
+/// `NO_PROXY`).
 #[derive(Debug, Clone)]
 struct Route {
     tcp: HttpConnector,

@@ -78,7 +78,8 @@ pub enum Cause {
     Throttled,
     /// No connection could be opened: nothing was sent, and a retry may succeed.
     Unreachable,
-    /// A fault of the service, or no usable answer: it may have been carried out, and a retry may succeed.
+    /// A fault of the service, or no usable answer: it may have been carried out, and a retry may
+    /// succeed.
     Unavailable,
     /// The SDK refuses to build the request. Nothing was sent, and a retry would end the same way.
     NotSent,
@@ -94,10 +95,11 @@ pub struct CallError {
     pub operation: Operation,
     /// What the failure means.
     pub cause: Cause,
-    /// The service's error code; `Timeout`, `ConnectionFailed`, `UnusableAnswer`, `NoCredentials` or `NotSent` if no
-    /// service answered. At most 128 characters.
+    /// The service's error code; `Timeout`, `ConnectionFailed`, `UnusableAnswer`, `NoCredentials`
+    /// or `NotSent` if no service answered. At most 128 characters.
     pub code: String,
-    /// The service's message, or the innermost cause in the SDK's chain of errors. At most 1,024 characters.
+    /// The service's message, or the innermost cause in the SDK's chain of errors. At most 1,024
+    /// characters.
     pub message: String,
     /// AWS's ID of the request, if it answered. At most 128 characters.
     pub aws_request_id: Option<String>,
@@ -119,7 +121,8 @@ impl CallError {
                 let status = answer.raw().status().as_u16();
                 match (answer.err().code(), cause_of(operation, "", status)) {
                     (Some(code), _) => (cause_of(operation, code, status), code),
-                    // An answer without a code is not the service's own, but that of a proxy, for example.
+                    // An answer without a code is not the service's own, but that of a proxy, for
+                    // example.
                     (None, Cause::Other | Cause::Denied) => (Cause::Unavailable, "UnusableAnswer"),
                     (None, cause) => (cause, "Unknown"),
                 }
@@ -131,8 +134,8 @@ impl CallError {
             SdkError::DispatchFailure(_) if find::<HttpError>(error).is_some_and(HttpError::is_connect) => {
                 (Cause::Unreachable, "ConnectionFailed")
             }
-            // A failure outside the HTTP client and the network happened before anything was sent: the endpoint
-            // could not be resolved, or the request could not be signed.
+            // A failure outside the HTTP client and the network happened before anything was sent:
+            // the endpoint could not be resolved, or the request could not be signed.
             SdkError::DispatchFailure(failure)
                 if failure.is_user() || (failure.is_other() && find::<HttpError>(error).is_none()) =>
             {
@@ -354,8 +357,8 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// The innermost cause in a chain of errors: the SDK's own `Display` stops at "dispatch failure", and what is between
-/// can be a whole request.
+/// The innermost cause in a chain of errors: the SDK's own `Display` stops at "dispatch failure",
+/// and what is between can be a whole request.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {

@@ -1,4 +1,5 @@
-//! The HTTP client that all clients of AWS share: one pool of connections, as the SDK wants to call it.
+//! The HTTP client that all clients of AWS share: one pool of connections, as the SDK wants to call
+//! it.
 
 use aws_smithy_runtime_api::client::{
     connection::{CaptureSmithyConnection, ConnectionMetadata},
@@ -17,11 +18,11 @@ use hyper_util::{
 
 use super::connect::Connect;
 
-/// An HTTP client with a pool of its own. KMS, SNS and the chat share one, and with it its open connections and the root
-/// certificates.
+/// An HTTP client with a pool of its own. KMS, SNS and the chat share one, and with it its open
+/// connections and the root certificates.
 ///
-/// It speaks HTTP/1.1 alone. A connection on which a request got no answer in time is then closed with it. One of HTTP/2
-/// would stay in the pool, and each retry would wait on it again.
+/// It speaks HTTP/1.1 alone. A connection on which a request got no answer in time is then closed
+/// with it. One of HTTP/2 would stay in the pool, and each retry would wait on it again.
 pub(super) fn client() -> SharedHttpClient {
     let pool = Client::builder(TokioExecutor::new())
         // Without it, idle connections are not closed after a time.
@@ -53,8 +54,8 @@ impl HttpConnector for Http {
     }
 }
 
-/// How the SDK keeps a connection from being used again: it does so after a fault of the service, so that a retry reaches
-/// another host.
+/// How the SDK keeps a connection from being used again: it does so after a fault of the service,
+/// so that a retry reaches another host.
 fn poisonable(connection: CaptureConnection) -> Option<ConnectionMetadata> {
     let is_proxied = connection.connection_metadata().as_ref()?.is_proxied();
     let poison = move || {

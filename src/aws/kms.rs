@@ -137,7 +137,8 @@ impl<T> Answered<T> {
     }
 }
 
-/// Asks KMS to disconnect the key store. Every failure but `CustomKeyStoreInvalidStateException` is a [`CallError`].
+/// Asks KMS to disconnect the key store. Every failure but `CustomKeyStoreInvalidStateException` is
+/// a [`CallError`].
 pub(crate) async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Answered<Answer> {
     let request = || {
         kms.disconnect_custom_key_store()
@@ -155,7 +156,8 @@ pub(crate) async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) ->
     }
 }
 
-/// Reads one key store. It is a [`CallError`] if the call failed or the answer does not hold this key store.
+/// Reads one key store. It is a [`CallError`] if the call failed or the answer does not hold this
+/// key store.
 pub(crate) async fn read(kms: &Client, id: &KeyStoreId, until: Instant) -> Answered<KeyStore> {
     let operation = Operation::DescribeCustomKeyStores;
     let request = || kms.describe_custom_key_stores().custom_key_store_id(id.as_str()).send();

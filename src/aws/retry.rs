@@ -1,7 +1,8 @@
 //! Retries a call with growing pauses and jitter, until it succeeds or its time is up.
 //!
-//! The SDK's own retries are off. They would multiply with these, ask KMS for more than its 5 requests a second when
-//! ten functions run at once, and hide whether a request whose answer was lost was carried out.
+//! The SDK's own retries are off. They would multiply with these, ask KMS for more than its 5
+//! requests a second when ten functions run at once, and hide whether a request whose answer was
+//! lost was carried out.
 
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use super::error::CallError;
 use crate::budget::{Pauses, last_try};
 
-/// Pauses one after another, each at random in the upper half of a limit that grows ("equal jitter",
-/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): many functions that were
-/// started by one event do not call in step, and their highest call rate is known.
+/// Pauses one after another, each at random in the upper half of a limit that grows ("equal
+/// jitter", <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): many
+/// functions that were started by one event do not call in step, and their highest call rate is
+/// known.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     limit: Duration,
@@ -42,8 +44,8 @@ impl Backoff {
     }
 }
 
-/// The tries of one call: until success, a non-retryable error, or the last try that fits before `until`. The call itself
-/// ends by `until`.
+/// The tries of one call: until success, a non-retryable error, or the last try that fits before
+/// `until`. The call itself ends by `until`.
 #[derive(Debug)]
 pub(crate) struct Tries {
     last: Instant,

@@ -1,9 +1,11 @@
-//! The impact report: which keys stop if the key store is disconnected, and when they were last used.
+//! The impact report: which keys stop if the key store is disconnected, and when they were last
+//! used.
 //!
-//! No call of KMS lists the keys of a key store, so every key of the account is described, at most 100 a second. For at
-//! most 100 of those that are in the store, the last use is looked up, at most 2 a second: KMS allows 5 a second for the whole
-//! account and Region (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>). What cannot be
-//! read is in `gaps`, never in the findings: it keeps no real run from working.
+//! No call of KMS lists the keys of a key store, so every key of the account is described, at most
+//! 100 a second. For at most 100 of those that are in the store, the last use is looked up, at most
+//! 2 a second: KMS allows 5 a second for the whole account and Region
+//! (<https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>). What cannot
+//! be read is in `gaps`, never in the findings: it keeps no real run from working.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -254,7 +256,8 @@ impl Search<'_> {
     }
 }
 
-/// Gives turns that are at least one pause apart. A slow answer does not make later turns come sooner.
+/// Gives turns that are at least one pause apart. A slow answer does not make later turns come
+/// sooner.
 struct Pace {
     next: Mutex<Instant>,
     pause: Duration,
@@ -317,7 +320,8 @@ async fn describe(kms: &Client, key: Box<str>, pace: &Pace, until: Instant) -> (
     }
 }
 
-/// An empty usage means that the key was never used only if KMS has recorded uses since its creation
+/// An empty usage means that the key was never used only if KMS has recorded uses since its
+/// creation
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/monitoring-keys-determining-usage.html>).
 fn usage(answer: &GetKeyLastUsageOutput) -> Usage {
     let used = answer.key_last_usage();
@@ -399,7 +403,8 @@ fn top(key: &Key, aliases: &Aliases) -> TopKey {
     }
 }
 
-/// KMS gives these in printable ASCII; whatever else came would be a question mark, so that a notice's size is known.
+/// KMS gives these in printable ASCII; whatever else came would be a question mark, so that a
+/// notice's size is known.
 fn plain(text: &str, limit: usize) -> String {
     let printable = |c: char| if c.is_ascii_graphic() { c } else { '?' };
     text.chars().take(limit).map(printable).collect()

@@ -1,8 +1,10 @@
-//! The permission probe: one request to disconnect a key store that does not exist. IAM policies, boundaries, service
-//! control policies and endpoint policies let the request through, or deny it; nothing else of AWS shows that.
+//! The permission probe: one request to disconnect a key store that does not exist. IAM policies,
+//! boundaries, service control policies and endpoint policies let the request through, or deny it;
+//! nothing else of AWS shows that.
 //!
-//! It assumes that KMS authorises a request before it looks the ID up. AWS does not document the order for this
-//! operation; `docs/drill.md` has the command that shows it. Each probe leaves one failed call in CloudTrail.
+//! It assumes that KMS authorises a request before it looks the ID up. AWS does not document the
+//! order for this operation; `docs/drill.md` has the command that shows it. Each probe leaves one
+//! failed call in CloudTrail.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +19,8 @@ use crate::{
 /// An ID that no key store has. It is written here, and the request takes no other.
 const NOBODYS: &str = "cks-00000000000000000";
 
-/// Makes the probe, once, in a dry run. `listing` is what the self-check found: a store with that ID must not exist. Gives
-/// the proof, and a finding if it is not `ALLOWED`.
+/// Makes the probe, once, in a dry run. `listing` is what the self-check found: a store with that
+/// ID must not exist. Gives the proof, and a finding if it is not `ALLOWED`.
 pub(super) async fn probe(
     kms: &Client,
     _: DryRun,

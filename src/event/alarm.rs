@@ -1,4 +1,5 @@
-//! CloudWatch alarms, in the three forms that reach a function. An alarm acts only in the state `ALARM`.
+//! CloudWatch alarms, in the three forms that reach a function. An alarm acts only in the state
+//! `ALARM`.
 
 use serde_json::Value;
 
@@ -29,7 +30,8 @@ struct Alarm {
     watches_the_function: bool,
     /// The IDs at the places where an alarm of this shape names key stores.
     ids: Vec<Value>,
-    /// The accounts of its metrics, if the event has them. An alarm may watch another account's metrics.
+    /// The accounts of its metrics, if the event has them. An alarm may watch another account's
+    /// metrics.
     accounts: Vec<String>,
 }
 
@@ -64,8 +66,8 @@ pub(super) fn is_message(message: &Object) -> bool {
     message.contains_key("AlarmName") && message.contains_key("NewStateValue")
 }
 
-/// An alarm through SNS: other names, and dimensions as a list. `Region` is a display name there ("US East (N.
-/// Virginia)"), so the Region is taken from the ARN.
+/// An alarm through SNS: other names, and dimensions as a list. `Region` is a display name there
+/// ("US East (N. Virginia)"), so the Region is taken from the ARN.
 pub(super) fn from_message(message: &Object, context: &Context<'_>) -> Draft {
     let nothing = Value::Null;
     let trigger = message.get("Trigger").unwrap_or(&nothing);
@@ -219,8 +221,8 @@ impl Alarm {
         }
     }
 
-    /// Advises a constant Input only for an alarm without a place for an ID. A contributor has such a place, and a
-    /// constant Input would disconnect the same store for every contributor.
+    /// Advises a constant Input only for an alarm without a place for an ID. A contributor has such
+    /// a place, and a constant Input would disconnect the same store for every contributor.
     fn names_none(&self, context: &Context<'_>) -> Fault {
         if self.is_of_contributor || self.is_grouped() {
             return Fault::new(
@@ -263,8 +265,8 @@ fn is_own(namespace: Option<&Value>) -> bool {
 }
 
 /// Why CloudWatch holds the alarm's actions back: a mute rule
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-mute-rules.html>) or a suppressor alarm.
-/// EventBridge gets the event all the same.
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-mute-rules.html>) or a
+/// suppressor alarm. EventBridge gets the event all the same.
 fn held_back(data: &Value) -> Option<String> {
     let is_said = |value: &&Value| !value.is_null() && value.as_str() != Some("");
     if let Some(mute) = data.get("muteDetail").filter(is_said) {

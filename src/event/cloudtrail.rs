@@ -1,7 +1,7 @@
 //! A CloudTrail record on an EventBridge bus: the guard against a store being connected again.
 //!
-//! Only `ConnectCustomKeyStore` counts. The function's own `DisconnectCustomKeyStore` leaves a record too, and must
-//! never start it again.
+//! Only `ConnectCustomKeyStore` counts. The function's own `DisconnectCustomKeyStore` leaves a
+//! record too, and must never start it again.
 
 use serde_json::Value;
 
@@ -100,7 +100,8 @@ fn connect(record: &Value) -> Wants {
     ))
 }
 
-/// Who made the call, by what the record has. A user of IAM Identity Center and an AWS service have no ARN
+/// Who made the call, by what the record has. A user of IAM Identity Center and an AWS service have
+/// no ARN
 /// (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>).
 fn caller(record: &Value) -> String {
     let field = |pointer: &str| text_at(record, &format!("/userIdentity{pointer}"));

@@ -1,5 +1,5 @@
-//! The direct payload: the request of `DisconnectCustomKeyStore` itself, with three optional fields.
-//! A person writes it, so it is read strictly: `DryRunn` must not disconnect anything.
+//! The direct payload: the request of `DisconnectCustomKeyStore` itself, with three optional
+//! fields. A person writes it, so it is read strictly: `DryRunn` must not disconnect anything.
 
 use serde_json::Value;
 
@@ -41,7 +41,8 @@ pub(super) fn advice(example: &str) -> String {
 /// The field that names the key store.
 const ID: &str = "CustomKeyStoreId";
 
-/// Reads a direct payload. A refusal lists every fault. `taken_for` says where the payload was found.
+/// Reads a direct payload. A refusal lists every fault. `taken_for` says where the payload was
+/// found.
 pub(super) fn read(object: &Object, trigger: Trigger, taken_for: &str, context: &Context<'_>) -> Draft {
     if object.keys().all(|name| known(name) != Some(ID))
         && let Some(fault) = look_alike::fault(object)

@@ -1,5 +1,5 @@
-//! An event while it is read, and the priority of its faults: first faults of the envelope, then an event that
-//! asks for nothing, then faults of the key store.
+//! An event while it is read, and the priority of its faults: first faults of the envelope, then an
+//! event that asks for nothing, then faults of the key store.
 
 use serde_json::Value;
 
@@ -81,8 +81,8 @@ impl Draft {
         Self { requested_by, ..self }
     }
 
-    /// Adds the faults of an envelope: a replay, two events in one, and a person's field at its top. With one of them,
-    /// the event is refused whatever it asks for.
+    /// Adds the faults of an envelope: a replay, two events in one, and a person's field at its
+    /// top. With one of them, the event is refused whatever it asks for.
     pub(super) fn of_envelope(self, envelope: &Object) -> Self {
         self.of_inner_event(envelope)
             .without_persons_fields(envelope, "at the top of the event")
@@ -94,7 +94,8 @@ impl Draft {
             .but(Rank::TwoInOne, two_in_one(event))
     }
 
-    /// Adds the fault that a person's field is in `object`, where it has no effect. `place` says where that is.
+    /// Adds the fault that a person's field is in `object`, where it has no effect. `place` says
+    /// where that is.
     pub(super) fn without_persons_fields(self, object: &Object, place: &str) -> Self {
         self.but(Rank::Misplaced, misplaced(object, place))
     }
@@ -115,7 +116,8 @@ impl Draft {
         self.but(Rank::Place, differs)
     }
 
-    /// Adds the fault that the event would act although a key somewhere in it asks for a dry run. AWS writes no such key.
+    /// Adds the fault that the event would act although a key somewhere in it asks for a dry run.
+    /// AWS writes no such key.
     pub(super) fn not_as_a_trial(self, key: Option<&str>) -> Self {
         let is_misplaced = self.of_envelope.iter().any(|(rank, _)| *rank == Rank::Misplaced);
         let acts = !is_misplaced && matches!(self.wants, Wants::Disconnect { dry_run: false, .. });

@@ -1,12 +1,12 @@
-//! Detects that an event asks for a dry run, in any spelling and at any place. The advice for such an event, if it
-//! is refused, shows a dry run to send, and never a payload that disconnects.
+//! Detects that an event asks for a dry run, in any spelling and at any place. The advice for such
+//! an event, if it is refused, shows a dry run to send, and never a payload that disconnects.
 
 use serde_json::Value;
 
 use super::fields::Object;
 
-/// True if a name begins so, whatever its case and its separators are: `dryRun`, `DRY_RUN`, `dry-run`, `DryRunn`.
-/// `wanted` is in small letters without separators.
+/// True if a name begins so, whatever its case and its separators are: `dryRun`, `DRY_RUN`,
+/// `dry-run`, `DryRunn`. `wanted` is in small letters without separators.
 pub(super) fn begins_like(name: &str, wanted: &str) -> bool {
     let mut letters = name
         .chars()
@@ -18,7 +18,8 @@ pub(super) fn begins_like(name: &str, wanted: &str) -> bool {
 /// A key that speaks of a dry run.
 pub(super) const DRY_RUN: &str = "dryrun";
 
-/// True if a key anywhere in the value asks for a dry run, in a text inside it too. `false` does not ask for one.
+/// True if a key anywhere in the value asks for a dry run, in a text inside it too. `false` does
+/// not ask for one.
 pub(super) fn is_asked_for(value: &Value) -> bool {
     match value {
         Value::Object(object) => is_asked_for_in(object),
@@ -36,8 +37,8 @@ pub(super) fn is_asked_for_in(object: &Object) -> bool {
         .any(|(name, value)| (begins_like(name, DRY_RUN) && *value != Value::Bool(false)) || is_asked_for(value))
 }
 
-/// The first key anywhere in the object that asks for a dry run. What is written in a text is not a key: a person may write
-/// about a dry run in a reason.
+/// The first key anywhere in the object that asks for a dry run. What is written in a text is not a
+/// key: a person may write about a dry run in a reason.
 pub(super) fn key_in(object: &Object) -> Option<&str> {
     object.iter().find_map(|(name, value)| {
         if begins_like(name, DRY_RUN) && !is_false(value) {
@@ -60,7 +61,8 @@ fn is_false(value: &Value) -> bool {
     *value == Value::Bool(false) || value.get("Value").is_some_and(|value| value == "false")
 }
 
-/// The same for a text that could not be read as JSON: something in quotes, a colon, and not `false`.
+/// The same for a text that could not be read as JSON: something in quotes, a colon, and not
+/// `false`.
 pub(super) fn is_asked_for_in_text(text: &str) -> bool {
     text.match_indices('"').any(|(at, _)| {
         let Some((name, rest)) = text.get(at + 1..).and_then(|rest| rest.split_once('"')) else {

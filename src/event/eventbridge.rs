@@ -48,8 +48,8 @@ fn not_texts(envelope: &Object) -> Draft {
     Draft::refuse(trigger, "an EventBridge event", fault).of_envelope(envelope)
 }
 
-/// A custom event: its `detail` is a direct payload. Events of other AWS services end here too, and are refused for
-/// what is in their `detail`.
+/// A custom event: its `detail` is a direct payload. Events of other AWS services end here too, and
+/// are refused for what is in their `detail`.
 fn custom(envelope: &Object, source: &str, detail_type: &str, context: &Context<'_>) -> Draft {
     let trigger = Trigger {
         kind: TriggerType::EventBridge,

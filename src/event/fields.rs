@@ -1,4 +1,5 @@
-//! Reads single fields of AWS's events leniently: a missing field is absent. The report cuts long texts.
+//! Reads single fields of AWS's events leniently: a missing field is absent. The report cuts long
+//! texts.
 
 use serde_json::{Map, Value};
 
@@ -34,13 +35,14 @@ pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// The first of an EventBridge event's `resources`: the ARN of the rule, schedule or alarm that sent it.
+/// The first of an EventBridge event's `resources`: the ARN of the rule, schedule or alarm that
+/// sent it.
 pub(super) fn resource(envelope: &Object) -> Option<String> {
     envelope.get("resources")?.get(0).and_then(as_text)
 }
 
-/// An account or a Region. An empty text counts as absent. A value that is not a text is kept, so that it is
-/// compared like any other.
+/// An account or a Region. An empty text counts as absent. A value that is not a text is kept, so
+/// that it is compared like any other.
 pub(super) fn place_part(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::Null => None,
@@ -57,8 +59,9 @@ pub(super) fn place(object: &Object, account: &str, region: &str) -> AccountRegi
     }
 }
 
-/// The IDs at every place where the contract lets an event name a key store, whatever kind of event it is. An
-/// event that names two different ones is refused, so a second kind of event inside the first cannot hide an ID.
+/// The IDs at every place where the contract lets an event name a key store, whatever kind of event
+/// it is. An event that names two different ones is refused, so a second kind of event inside the
+/// first cannot hide an ID.
 pub(super) fn key_store_ids(event: &Object, message: Option<&Object>) -> Vec<Value> {
     let mut ids = Vec::new();
     for object in [Some(event), message].into_iter().flatten() {
@@ -88,7 +91,8 @@ fn held_ids(holder: &Value) -> Vec<Value> {
     ids
 }
 
-/// The IDs in an alarm's `detail` or `alarmData`: those of its metrics' dimensions, and of a contributor.
+/// The IDs in an alarm's `detail` or `alarmData`: those of its metrics' dimensions, and of a
+/// contributor.
 pub(super) fn alarm_ids(alarm: &Value) -> Vec<Value> {
     let contributor = alarm.pointer("/alarmContributor/attributes/CustomKeyStoreId");
     let metrics = items(alarm, "/configuration/metrics").iter();
@@ -118,8 +122,9 @@ pub(super) fn alarm_message_ids(message: &Object) -> Vec<Value> {
     ids
 }
 
-/// The values of a listed dimension, if it is `CustomKeyStoreId`. CloudWatch spells its members with small
-/// letters; tools that forward or imitate alarms also use the API's capitals. If both are given, both count.
+/// The values of a listed dimension, if it is `CustomKeyStoreId`. CloudWatch spells its members
+/// with small letters; tools that forward or imitate alarms also use the API's capitals. If both
+/// are given, both count.
 fn listed_ids(dimension: &Value) -> Vec<Value> {
     let mut names = ["name", "Name"].into_iter().filter_map(|name| dimension.get(name));
     if !names.any(|name| name == "CustomKeyStoreId") {

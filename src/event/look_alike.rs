@@ -1,5 +1,5 @@
-//! Identifies an object that arrived in place of a direct payload: an event without its envelope, or in a
-//! wrapper that somebody forgot to remove.
+//! Identifies an object that arrived in place of a direct payload: an event without its envelope,
+//! or in a wrapper that somebody forgot to remove.
 
 use super::{draft::Fault, fields::Object};
 

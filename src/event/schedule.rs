@@ -1,5 +1,5 @@
-//! A schedule without an `Input`: it names no key store. (With one, the payload is that Input, and reads as a direct
-//! payload.)
+//! A schedule without an `Input`: it names no key store. (With one, the payload is that Input, and
+//! reads as a direct payload.)
 
 use super::{
     Context, Trigger, TriggerType,
@@ -7,8 +7,8 @@ use super::{
     fields::{Object, resource},
 };
 
-/// Refuses the event that a rule or EventBridge Scheduler sends by default. Its `detail` is an object from a rule, and
-/// the string `"{}"` from Scheduler. Both are empty.
+/// Refuses the event that a rule or EventBridge Scheduler sends by default. Its `detail` is an
+/// object from a rule, and the string `"{}"` from Scheduler. Both are empty.
 pub(super) fn read(envelope: &Object, context: &Context<'_>) -> Draft {
     let arn = resource(envelope);
     let name = arn.as_deref().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);

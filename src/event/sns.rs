@@ -1,4 +1,5 @@
-//! Notifications from SNS: an alarm, an EventBridge event or a direct payload, as the JSON text of one message.
+//! Notifications from SNS: an alarm, an EventBridge event or a direct payload, as the JSON text of
+//! one message.
 
 use serde_json::Value;
 
@@ -88,7 +89,8 @@ pub(super) fn read(event: &Object, message: &Message, context: &Context<'_>) -> 
         .of_envelope(event)
 }
 
-/// Refuses records of SQS, S3, Kinesis and others. The refusal names the queue or stream, so that its owner finds it.
+/// Refuses records of SQS, S3, Kinesis and others. The refusal names the queue or stream, so that
+/// its owner finds it.
 fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
     let field = |name: &str| record.get(name).and_then(as_text).unwrap_or_default();
     let (service, arn) = (field("eventSource"), field("eventSourceARN"));
@@ -139,8 +141,9 @@ fn unusable(trigger: Trigger, wrong: &str, context: &Context<'_>) -> Draft {
     Draft::refuse(trigger, "an SNS notification", Fault::new(wrong, instead))
 }
 
-/// True for a notice or a chat message of this function. If the topic of the notices also triggers the function, a
-/// refusal's notice would invoke it again. That invocation would publish another notice, without end.
+/// True for a notice or a chat message of this function. If the topic of the notices also triggers
+/// the function, a refusal's notice would invoke it again. That invocation would publish another
+/// notice, without end.
 fn is_own(message: &Object) -> bool {
     let is = |name: &str, value: &str| message.get(name).and_then(Value::as_str) == Some(value);
     let trigger = message.get("trigger").and_then(|trigger| trigger.get("type"));

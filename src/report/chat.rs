@@ -1,5 +1,5 @@
-//! The chat message: report → the custom-notification form of Amazon Q Developer in chat applications, which shows it in
-//! Slack or Microsoft Teams and drops any other form
+//! The chat message: report → the custom-notification form of Amazon Q Developer in chat
+//! applications, which shows it in Slack or Microsoft Teams and drops any other form
 //! (<https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>).
 
 use serde_json::{Map, Value, json};
@@ -94,9 +94,9 @@ fn last_used(impact: &Impact) -> Option<String> {
     (!keys.is_empty()).then(|| keys.join(", "))
 }
 
-/// Text in which nothing is a mention, a link or a mark of the chat's own language: Slack reads `<!channel>`, `<@U1>` and
-/// `<https://x|y>`, Teams `[y](https://x)` and `<at>`, and both make links of addresses. Our own words have none of these
-/// marks, so whole texts are escaped.
+/// Text in which nothing is a mention, a link or a mark of the chat's own language: Slack reads
+/// `<!channel>`, `<@U1>` and `<https://x|y>`, Teams `[y](https://x)` and `<at>`, and both make
+/// links of addresses. Our own words have none of these marks, so whole texts are escaped.
 fn escaped(text: &str) -> String {
     let text = text.replace("://", ": //");
     let letters: Vec<char> = text.chars().collect();

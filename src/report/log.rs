@@ -16,8 +16,8 @@ pub(crate) fn summary(report: &Report) {
     }
 }
 
-/// The report as one JSON object in which nothing is nested: `trigger.type`, because CloudWatch Logs Insights queries
-/// such fields as they are.
+/// The report as one JSON object in which nothing is nested: `trigger.type`, because CloudWatch
+/// Logs Insights queries such fields as they are.
 fn flat(report: &Report) -> serde_json::Result<String> {
     let mut fields = Map::new();
     if let Value::Object(members) = serde_json::to_value(report)? {
@@ -42,8 +42,8 @@ fn flatten(fields: &mut Map<String, Value>, name: String, value: Value) {
     }
 }
 
-/// Writes the line of the metrics, as JSON and at a level that passes, whatever format and level are set: CloudWatch reads
-/// no other format, and a run that is not counted raises no alarm.
+/// Writes the line of the metrics, as JSON and at a level that passes, whatever format and level
+/// are set: CloudWatch reads no other format, and a run that is not counted raises no alarm.
 pub(crate) fn metrics(metrics: &Metrics) {
     tracing::event!(target: METRICS_TARGET, Level::INFO, whole.json = metrics.to_json());
 }

@@ -1,5 +1,6 @@
-//! The message of a report, for a person who was woken by it: what happened, do the keys work, who asked. One to three
-//! sentences without a command, which say what was read and nothing beyond it. What to do is in `steps`.
+//! The message of a report, for a person who was woken by it: what happened, do the keys work, who
+//! asked. One to three sentences without a command, which say what was read and nothing beyond it.
+//! What to do is in `steps`.
 
 use super::impact;
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
     text,
 };
 
-/// How much of a name, a reason or a fault is quoted, in characters. The whole is in the report's fields.
+/// How much of a name, a reason or a fault is quoted, in characters. The whole is in the report's
+/// fields.
 const NAME_SHOWN: usize = 64;
 const REASON_SHOWN: usize = 100;
 const FAULT_SHOWN: usize = 250;
@@ -35,7 +37,8 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
-/// What happened, in the few words of a subject. Two situations that need different actions do not share them.
+/// What happened, in the few words of a subject. Two situations that need different actions do not
+/// share them.
 pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
     let outcome = match stage {
         Stage::Final(outcome) => outcome,
@@ -346,7 +349,8 @@ fn cause(error: &CallError) -> String {
     }
 }
 
-/// What is known of the store's keys. A disconnect makes them unusable "right away (subject to eventual consistency)"
+/// What is known of the store's keys. A disconnect makes them unusable "right away (subject to
+/// eventual consistency)"
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/about-xks-disconnecting.html>).
 fn keys(progress: &Progress) -> String {
     match progress.state() {

@@ -1,8 +1,9 @@
-//! The metrics: report → one log line in CloudWatch's embedded metric format, from which CloudWatch makes the
-//! metrics by itself. There is no call that could fail or take time
+//! The metrics: report → one log line in CloudWatch's embedded metric format, from which CloudWatch
+//! makes the metrics by itself. There is no call that could fail or take time
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 //!
-//! The line is written here: the libraries for the format give all metrics of a line the same dimensions.
+//! The line is written here: the libraries for the format give all metrics of a line the same
+//! dimensions.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -158,15 +159,17 @@ impl Serialize for Metrics {
     }
 }
 
-/// True for a dry run that a direct payload asked for, and that ended without findings. It proves that a real run would work
-/// and be reported, so its notice went out, and `DRY_RUN` does not keep this function from a real run.
+/// True for a dry run that a direct payload asked for, and that ended without findings. It proves
+/// that a real run would work and be reported, so its notice went out, and `DRY_RUN` does not keep
+/// this function from a real run.
 fn is_clean_drill(report: &Report, origin: &Origin, progress: &Progress) -> bool {
     let would_work = report.outcome == Name::DryRun && report.findings_count == 0 && !origin.is_observing;
     origin.is_drill() && would_work && progress.notices_failed == 0
 }
 
-/// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which costs. An event that
-/// the guard has not seen can name any ID, and so can one where any ID is allowed, as long as KMS does not know it.
+/// The key store, if it may be a dimension: each value of a dimension is a metric of its own, which
+/// costs. An event that the guard has not seen can name any ID, and so can one where any ID is
+/// allowed, as long as KMS does not know it.
 fn dimension<'a>(report: &'a Report, progress: &Progress, allowed: &AllowList) -> Option<&'a str> {
     let id = report.custom_key_store_id.as_ref()?;
     let is_guarded = match report.outcome {

@@ -41,8 +41,9 @@ impl Message {
     }
 }
 
-/// Publishes the message, and retries until `until` as long as a retry may succeed. A try whose answer was lost may
-/// have been published too, so a standard topic can carry the notice twice; a FIFO topic drops the second.
+/// Publishes the message, and retries until `until` as long as a retry may succeed. A try whose
+/// answer was lost may have been published too, so a standard topic can carry the notice twice; a
+/// FIFO topic drops the second.
 ///
 /// # Errors
 /// [`CallError`] if SNS refused the message, gave it no ID, or time ran out.
@@ -93,9 +94,10 @@ pub fn body(report: &Report) -> String {
     serde_json::to_string_pretty(report).map_or_else(|_| report.message.clone(), text::visible)
 }
 
-/// One line of printable ASCII, shorter than 100 characters, that answers by itself: how much it matters, what happened,
-/// whether the keys work, and which key store. What happened comes first, because phones cut; so does the name before the
-/// ID. Two situations that differ in outcome, keys or dry run never have the same subject.
+/// One line of printable ASCII, shorter than 100 characters, that answers by itself: how much it
+/// matters, what happened, whether the keys work, and which key store. What happened comes first,
+/// because phones cut; so does the name before the ID. Two situations that differ in outcome, keys
+/// or dry run never have the same subject.
 #[must_use]
 pub fn subject(report: &Report) -> String {
     let dry_run = if report.dry_run { "dry run, " } else { "" };
@@ -175,8 +177,9 @@ fn group(report: &Report) -> String {
 }
 
 /// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
-/// times is one notice. Init has no request ID; its message and Region take its place, so that Lambda's retries of
-/// one faulty configuration are one notice, and the next fault or the next Region another. At most 128 characters.
+/// times is one notice. Init has no request ID; its message and Region take its place, so that
+/// Lambda's retries of one faulty configuration are one notice, and the next fault or the next
+/// Region another. At most 128 characters.
 #[must_use]
 pub fn deduplication_id(report: &Report) -> String {
     let request = match &report.request_id {

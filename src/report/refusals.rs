@@ -1,5 +1,5 @@
-//! The refusals that this process has published: Lambda runs an asynchronous event up to three times, and one refusal
-//! should be one notice. On a FIFO topic, SNS sees to that.
+//! The refusals that this process has published: Lambda runs an asynchronous event up to three
+//! times, and one refusal should be one notice. On a FIFO topic, SNS sees to that.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,8 @@ use std::{
 use super::Report;
 use crate::outcome::Name;
 
-/// How many are remembered. The runs of one event are minutes apart, and few events come in between.
+/// How many are remembered. The runs of one event are minutes apart, and few events come in
+/// between.
 const REMEMBERED: usize = 64;
 
 /// What has been published, as far as it is remembered. Clones share their memory.
@@ -37,8 +38,8 @@ impl Refusals {
     }
 }
 
-/// What Lambda's runs of one event have in common: the request ID, and what is said of the event. Absent for all that is
-/// not a refusal.
+/// What Lambda's runs of one event have in common: the request ID, and what is said of the event.
+/// Absent for all that is not a refusal.
 fn key(report: &Report) -> Option<u64> {
     match report.outcome {
         Name::Refused => {}

@@ -1,6 +1,7 @@
-//! What to do next: one action a text, the most urgent first, with commands that are ready to paste. A command holds
-//! nothing that a shell would interpret, whatever the event said: IDs and Regions have a form, and a name is in a
-//! command only if it is made of letters, digits and a few marks.
+//! What to do next: one action a text, the most urgent first, with commands that are ready to
+//! paste. A command holds nothing that a shell would interpret, whatever the event said: IDs and
+//! Regions have a form, and a name is in a command only if it is made of letters, digits and a few
+//! marks.
 
 use crate::{
     aws::{Cause, ConnectionState, KeyStoreType},
@@ -250,7 +251,8 @@ impl Advice<'_> {
         )
     }
 
-    /// A trigger that disconnected a store by mistake disconnects it again when it is connected again.
+    /// A trigger that disconnected a store by mistake disconnects it again when it is connected
+    /// again.
     fn stop_the_trigger(&self) -> Vec<String> {
         let first = |what: &str, command: &str| {
             vec![format!(
@@ -290,8 +292,9 @@ impl Advice<'_> {
     }
 
     /// How the store is connected again, and what that takes: up to 20 minutes with CloudHSM
-    /// (<https://docs.aws.amazon.com/kms/latest/developerguide/connect-keystore.html>), about five with an external
-    /// key manager (<https://docs.aws.amazon.com/kms/latest/developerguide/xks-connect-disconnect.html>).
+    /// (<https://docs.aws.amazon.com/kms/latest/developerguide/connect-keystore.html>), about five
+    /// with an external key manager
+    /// (<https://docs.aws.amazon.com/kms/latest/developerguide/xks-connect-disconnect.html>).
     fn reconnect(&self) -> String {
         let kind = self.progress.key_store.as_ref().and_then(|store| store.kind.as_ref());
         let takes = match kind {
@@ -354,8 +357,8 @@ const DATA: &str = "Tell the owners of databases encrypted with its keys now. RD
                     with cross-Region replicas are lost at once. Replicas of DynamoDB global tables leave their table after 20 \
                     hours. Other RDS databases and DynamoDB tables have seven days";
 
-/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart, so that it makes no
-/// link. The name of an alarm has at most 255 characters.
+/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart,
+/// so that it makes no link. The name of an alarm has at most 255 characters.
 fn is_safe(word: &str) -> bool {
     (1..=255).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))

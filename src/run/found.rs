@@ -41,7 +41,8 @@ pub struct Impact {
     /// The keys; absent if they could not be listed.
     #[serde(flatten)]
     pub found: Option<Found>,
-    /// True if the last use of some key was not looked up, or could not be read: more keys may have been used lately.
+    /// True if the last use of some key was not looked up, or could not be read: more keys may have
+    /// been used lately.
     #[serde(skip)]
     pub has_unread_uses: bool,
 }

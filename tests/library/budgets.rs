@@ -234,7 +234,8 @@ async fn a_publish_that_fails_at_first_is_tried_until_it_is_taken() {
     assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
 }
 
-/// A read can use up the time for the requests. A third of the time is reserved for the work after them.
+/// A read can use up the time for the requests. A third of the time is reserved for the work after
+/// them.
 #[tokio::test(start_paused = true)]
 async fn no_request_is_sent_without_time_for_its_answer() {
     for seconds in 3..60 {
@@ -249,7 +250,8 @@ async fn no_request_is_sent_without_time_for_its_answer() {
         let asked = script.times("DisconnectCustomKeyStore");
         let last = *asked.last().unwrap() - begun;
         let work = Budget::new(begun, begun + Duration::from_secs(seconds)).work_until - begun;
-        // Two thirds of it are for the requests, and an eighth of these, at most an attempt's 3 s, for the last answer.
+        // Two thirds of it are for the requests, and an eighth of these, at most an attempt's 3 s,
+        // for the last answer.
         let requests = work * 2 / 3;
         let answer = (requests / 8).min(ATTEMPT_LIMIT);
         // The tokio clock ticks in milliseconds and rounds a pause up.

@@ -66,8 +66,8 @@ fn blocks_of(document: &str) -> Vec<(String, Value)> {
     found
 }
 
-/// Whether an EventBridge pattern of exact values matches: every leaf is a list that holds the value, or asks that there is
-/// none.
+/// Whether an EventBridge pattern of exact values matches: every leaf is a list that holds the
+/// value, or asks that there is none.
 fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Array(allowed) if *allowed == [json!({ "exists": false })] => event.is_null(),
@@ -78,6 +78,37 @@ fn matches(pattern: &Value, event: &Value) -> bool {
         Value::Object(fields) => fields.iter().all(|(name, inner)| matches(inner, &event[name])),
         _ => panic!("an EventBridge pattern has a list at every leaf"),
     }
+}
+
+/// A table's row, a line with a link or an address, and what is in a block of code cannot be wrapped.
+#[test]
+fn prose_wraps_at_100_columns() {
+    let is_long = |line: &str| line.chars().count() > 100 && !line.contains('|') && !line.contains("://");
+    for (page, text) in documents() {
+        let mut in_code = false;
+        for line in text.lines() {
+            in_code ^= line.trim_start().starts_with("```");
+            assert!(
+                in_code || line.starts_with("> ") || !is_long(line),
+                "{}: {line}",
+                page.display()
+            );
+        }
+    }
+    for file in rust_files(&root().join("src")) {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let is_comment = line.trim_start().starts_with("//");
+            assert!(!is_comment || !is_long(line), "{}: {line}", file.display());
+        }
+    }
+}
+
+/// The files of Rust in a folder and below it.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    files.filter(is_rust).collect()
 }
 
 #[test]
@@ -174,7 +205,8 @@ fn rule_for_a_central_account_works() {
     ));
 }
 
-/// The policy denies tampering to all but the named roles, and fits. It allows the switch itself and KMS's disconnect.
+/// The policy denies tampering to all but the named roles, and fits. It allows the switch itself
+/// and KMS's disconnect.
 #[test]
 fn service_control_policy_denies_tampering_not_the_switch() {
     let blocks = blocks_of(HARDENING);
@@ -244,7 +276,8 @@ fn service_control_policy_denies_tampering_not_the_switch() {
     for needed in ["kms:Disconnect", "kms:Describe", "lambda:Invoke", "sns:Publish"] {
         assert!(!actions.iter().any(|action| action.starts_with(needed)), "{needed}");
     }
-    // An organisation takes no longer one (docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html).
+    // An organisation takes no longer one
+    // (docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html).
     assert!(
         policy.to_string().len() <= 5120,
         "{} characters",
@@ -317,20 +350,9 @@ fn every_test_that_the_architecture_names_exists() {
 
 /// All of the code, tests included.
 fn sources() -> String {
-    fn gather(folder: &Path, found: &mut String) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") {
-                gather(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push_str(&fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    let mut found = String::new();
-    gather(&root().join("src"), &mut found);
-    gather(&root().join("tests"), &mut found);
-    found
+    let folders = ["src", "tests"].map(|folder| rust_files(&root().join(folder)));
+    let files = folders.into_iter().flatten();
+    files.map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 /// The anchor that a renderer gives a heading.
@@ -362,15 +384,10 @@ fn every_promise_names_what_holds_it() {
     assert!(rows >= 15, "{rows} promises");
 }
 
-/// The kill path stays minimal: only the handler, which chooses between a run and a drill, imports the drill.
+/// The kill path stays minimal: only the handler, which chooses between a run and a drill, imports
+/// the drill.
 #[test]
 fn only_the_handler_imports_the_drill() {
-    fn rust_files(folder: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries
-            .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
-            .collect()
-    }
     let source = root().join("src");
     let imports = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("drill::");
     let mut found: Vec<_> = rust_files(&source)

@@ -1,5 +1,5 @@
-//! The library in the test's own process: events, the procedure in paused time, notices, schemas and documents.
-//! `cargo test --test library events::` runs one module.
+//! The library in the test's own process: events, the procedure in paused time, notices, schemas
+//! and documents. `cargo test --test library events::` runs one module.
 
 #![allow(
     clippy::unwrap_used,

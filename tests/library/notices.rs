@@ -1,5 +1,6 @@
-//! What a person reads: subject and body of the notice of each outcome, as a mail client shows them. The files in
-//! `tests/library/snapshots` are these; `INSTA_UPDATE=always cargo test --test library notices::` writes them anew.
+//! What a person reads: subject and body of the notice of each outcome, as a mail client shows
+//! them. The files in `tests/library/snapshots` are these; `INSTA_UPDATE=always cargo test --test
+//! library notices::` writes them anew.
 
 use std::time::{Duration, SystemTime};
 
@@ -501,7 +502,8 @@ fn ignored_is_only_logged() {
     );
 }
 
-/// The subject alone identifies the situation: two that differ in outcome, keys, dry run or observing share none.
+/// The subject alone identifies the situation: two that differ in outcome, keys, dry run or
+/// observing share none.
 #[test]
 fn subjects_of_different_situations_differ() {
     let states = [

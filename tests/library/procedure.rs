@@ -13,8 +13,8 @@ use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Runs the plain event against these answers of KMS, in this order and no others. Gives the result and the number of
-/// notices.
+/// Runs the plain event against these answers of KMS, in this order and no others. Gives the result
+/// and the number of notices.
 async fn walk(answers: &[Step]) -> (Result<Report, Error>, usize) {
     let (answers, asked) = (answers.to_vec(), AtomicUsize::new(0));
     let count = answers.len();
@@ -221,7 +221,8 @@ async fn rejected_repeat_is_not_called_a_failed_read() {
     assert!(!message.contains("could not be read"), "{message}");
 }
 
-/// A run without the permission may find the store disconnected. Its report must not contradict that.
+/// A run without the permission may find the store disconnected. Its report must not contradict
+/// that.
 #[tokio::test(start_paused = true)]
 async fn denied_disconnect_does_not_deny_a_disconnected_store() {
     let (ended, _) = walk(&[kms_error("AccessDeniedException"), state("DISCONNECTED")]).await;
@@ -392,7 +393,8 @@ async fn rejected_after_throttling_is_already_disconnected() {
     );
 }
 
-/// The first request was carried out and its answer lost: the second is rejected because of the first.
+/// The first request was carried out and its answer lost: the second is rejected because of the
+/// first.
 #[tokio::test(start_paused = true)]
 async fn rejection_after_a_lost_answer_is_disconnected() {
     let script = Scripted::new(|operation, before| match (operation, before) {
@@ -439,7 +441,8 @@ async fn unanswered_disconnect_is_found_by_the_third_request() {
     }
 }
 
-/// A definite error follows a lost answer. It says nothing about the first request, so the state is read.
+/// A definite error follows a lost answer. It says nothing about the first request, so the state is
+/// read.
 #[tokio::test(start_paused = true)]
 async fn rejection_after_a_lost_answer_is_read_first() {
     for (read, expected) in [("DISCONNECTING", None), ("CONNECTED", Some("AccessDenied"))] {
@@ -614,7 +617,8 @@ async fn notice_attributes_leave_out_an_absent_key_store() {
     );
 }
 
-/// The last try comes just before the end. An answer without a message ID does not confirm a publish.
+/// The last try comes just before the end. An answer without a message ID does not confirm a
+/// publish.
 #[tokio::test(start_paused = true)]
 async fn unconfirmed_publish_is_retried_for_thirty_seconds() {
     let script = Scripted::new(|operation, _| match operation {
@@ -714,7 +718,8 @@ async fn hanging_chat_delays_no_read_and_changes_nothing() {
     };
     let (outcome, last_read, whole) = run(true).await;
     assert_eq!(outcome.as_str(), "DISCONNECTED");
-    // Four reads with the pauses of a chat that answers, at most 0.5 + 0.7 + 0.98 s, and at the end 5 s for the chat.
+    // Four reads with the pauses of a chat that answers, at most 0.5 + 0.7 + 0.98 s, and at the end
+    // 5 s for the chat.
     assert!(last_read < Duration::from_millis(2200), "{last_read:?}");
     assert!(whole < Duration::from_millis(7300), "{whole:?}");
     assert_eq!(run(false).await.0.as_str(), "DISCONNECTED");

@@ -110,8 +110,8 @@ fn of_other(event: &Value) -> Value {
     serde_json::from_str(&event.to_string().replace(ID, OTHER)).unwrap()
 }
 
-/// Puts `other` into `event`: `deep` says whether objects under the same name are merged too, and `lists` whether lists
-/// are joined. A JSON text in a string is merged as what it is.
+/// Puts `other` into `event`: `deep` says whether objects under the same name are merged too, and
+/// `lists` whether lists are joined. A JSON text in a string is merged as what it is.
 fn merge(event: &mut Value, other: &Value, deep: bool, lists: bool) {
     match (event, other) {
         (Value::Object(event), Value::Object(other)) => {
@@ -392,7 +392,8 @@ fn every_merged_pair_about_two_stores_is_refused() {
     assert!(judged > 500, "{judged} pairs name two stores");
 }
 
-/// `DryRun` in any object of an event never disconnects anything, and the report says that it was a dry run.
+/// `DryRun` in any object of an event never disconnects anything, and the report says that it was a
+/// dry run.
 #[test]
 fn dry_run_added_anywhere_in_an_event_never_acts() {
     let mut tried = 0;

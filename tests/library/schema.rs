@@ -1,5 +1,5 @@
-//! The JSON Schemas are current, and match the accepted events and the reports.
-//! `UPDATE_SCHEMAS=1 cargo test --test library schema::` writes them anew after a change of the types.
+//! The JSON Schemas are current, and match the accepted events and the reports. `UPDATE_SCHEMAS=1
+//! cargo test --test library schema::` writes them anew after a change of the types.
 
 use std::{env, fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! Many functions at once on one KMS, and one event many times: one disconnect in effect, honest notices, and
-//! requests left for others.
+//! Many functions at once on one KMS, and one event many times: one disconnect in effect, honest
+//! notices, and requests left for others.
 
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,8 @@ fn retry_after_not_verified_goes_on_verifying() {
     let asked = stage.emulator.calls_of("DisconnectCustomKeyStore").into_iter();
     let asked: Vec<_> = asked.map(|call| call.result).collect();
     assert_eq!(asked, ["OK", "CustomKeyStoreInvalidStateException"]);
-    // Lambda's retry has the request ID of the first run, so that a FIFO topic drops the second early notice.
+    // Lambda's retry has the request ID of the first run, so that a FIFO topic drops the second
+    // early notice.
     let ids: Vec<_> = stage
         .emulator
         .published()

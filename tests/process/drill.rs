@@ -334,7 +334,8 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
     }
 }
 
-/// A key without an answer may be in the store, and may be used, so the report is not complete. One that is gone is no gap.
+/// A key without an answer may be in the store, and may be used, so the report is not complete. One
+/// that is gone is no gap.
 #[test]
 fn impact_counts_the_keys_that_kms_does_not_answer_for() {
     let gone = Fault::Error {

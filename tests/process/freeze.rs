@@ -1,5 +1,5 @@
-//! Between two invocations Lambda freezes the process, for minutes or for hours: connections die, the clock
-//! jumps, credentials are replaced. The next invocation works, and nothing of that shows.
+//! Between two invocations Lambda freezes the process, for minutes or for hours: connections die,
+//! the clock jumps, credentials are replaced. The next invocation works, and nothing of that shows.
 
 use std::{
     sync::{
@@ -91,7 +91,8 @@ async fn clock_jump_and_new_credentials_do_not_show() {
     );
 }
 
-/// The SDK learns from the answer's `Date` how far its clock is off, and signs the next request with that.
+/// The SDK learns from the answer's `Date` how far its clock is off, and signs the next request
+/// with that.
 #[tokio::test]
 async fn clock_that_is_hours_off_costs_one_more_request() {
     let (emulator, app) = with_key("AKIDEXAMPLE");

@@ -1,5 +1,5 @@
-//! What strangers write stays text: log lines and subjects stay one line, nothing hidden gets through, nothing
-//! grows without a bound.
+//! What strangers write stays text: log lines and subjects stay one line, nothing hidden gets
+//! through, nothing grows without a bound.
 
 use crate::support::{ID, Stage};
 use disconnect_custom_key_store::schema;
@@ -44,7 +44,8 @@ fn alarms(text: &str) -> Vec<Value> {
     vec![rule, action, sns, connect]
 }
 
-/// Events with this text at each place where a stranger can write. The function can read all of them.
+/// Events with this text at each place where a stranger can write. The function can read all of
+/// them.
 fn events(text: &str) -> Vec<Value> {
     let mut all = alarms(text);
     if text.chars().count() <= 256 {

@@ -1,6 +1,7 @@
-//! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would see. Four tests of `freeze`
-//! need a clock or credentials that jump, and run in the test's own process.
-//! `cargo test --test process runs::` runs one module; with `FUNCTION_BINARY=PATH`, another binary.
+//! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would
+//! see. Four tests of `freeze` need a clock or credentials that jump, and run in the test's own
+//! process. `cargo test --test process runs::` runs one module; with `FUNCTION_BINARY=PATH`,
+//! another binary.
 
 #![allow(
     clippy::unwrap_used,

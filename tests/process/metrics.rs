@@ -56,7 +56,8 @@ fn last(stage: &Stage) -> Value {
     line
 }
 
-/// The metrics that the line declares without a dimension. CloudWatch makes none of a number that is not declared.
+/// The metrics that the line declares without a dimension. CloudWatch makes none of a number that
+/// is not declared.
 fn declared_without_dimensions(line: &Value) -> Vec<&str> {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
     let alone = directives
@@ -128,7 +129,8 @@ fn disconnect_counts_times_and_polls() {
 #[test]
 fn refusal_has_no_key_store_dimension_and_no_times() {
     let stage = Stage::new();
-    // Nor has one with a key store that is not allowed: whoever sends it could make a metric of any name.
+    // Nor has one with a key store that is not allowed: whoever sends it could make a metric of any
+    // name.
     stage.error(json!({ "CustomKeyStoreId": "cks-stranger" }).to_string());
     assert_eq!(dimensions(&last(&stage)), json!([[], ["Outcome"]]));
     stage.error("{}");

@@ -1,4 +1,5 @@
-//! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would see.
+//! The real binary, against the Runtime API's stand-in and the emulator: what a deployment would
+//! see.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -740,8 +741,8 @@ fn its_own_notice_does_not_start_it_again() {
     assert_eq!(stage.notices().len(), 1, "there is no second notice");
 }
 
-/// What is recorded today must not be read in twenty years: AWS-LC offers ML-KEM beside X25519, and KMS takes it
-/// (<https://docs.aws.amazon.com/kms/latest/developerguide/pqtls.html>).
+/// What is recorded today must not be read in twenty years: AWS-LC offers ML-KEM beside X25519, and
+/// KMS takes it (<https://docs.aws.amazon.com/kms/latest/developerguide/pqtls.html>).
 #[test]
 fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
     let stage = Stage::on(emulator::Emulator::start_with_tls().unwrap(), &[], |_| {});
@@ -758,8 +759,9 @@ fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
     }
 }
 
-/// A connection of HTTP/2 on which a request got no answer would stay in the pool, and each retry would wait on it. So even
-/// where AWS offers HTTP/2, the function speaks HTTP/1.1, and a retry opens a connection of its own.
+/// A connection of HTTP/2 on which a request got no answer would stay in the pool, and each retry
+/// would wait on it. So even where AWS offers HTTP/2, the function speaks HTTP/1.1, and a retry
+/// opens a connection of its own.
 #[test]
 fn connection_without_an_answer_is_not_used_again() {
     let emulator = emulator::Emulator::start_with_tls_that_prefers(&["h2", "http/1.1"]).unwrap();
@@ -776,8 +778,8 @@ fn connection_without_an_answer_is_not_used_again() {
     assert_ne!(ports[0], ports[1], "{calls:?}");
 }
 
-/// KMS rejects every request as if the store were disconnected, or accepts them without effect, and every read says
-/// CONNECTED: the switch did not work.
+/// KMS rejects every request as if the store were disconnected, or accepts them without effect, and
+/// every read says CONNECTED: the switch did not work.
 #[test]
 fn store_that_stays_connected_is_not_verified_and_critical() {
     for (fault, accepted) in [
@@ -813,7 +815,8 @@ fn store_that_stays_connected_is_not_verified_and_critical() {
     }
 }
 
-/// An endpoint that refuses every connection, for as long as the socket lives: it is bound and does not listen.
+/// An endpoint that refuses every connection, for as long as the socket lives: it is bound and does
+/// not listen.
 fn refusing() -> (socket2::Socket, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket

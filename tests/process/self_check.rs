@@ -59,7 +59,8 @@ fn a_topic_that_nobody_has_subscribed_to_is_found() {
     is_found(&[], words, |emulator| emulator.add_topic_of_nobody(TOPIC));
 }
 
-/// An event waits while Init runs, and functions that are started together share five requests a second.
+/// An event waits while Init runs, and functions that are started together share five requests a
+/// second.
 #[test]
 fn init_calls_once_and_a_dry_run_until_answered() {
     let stage = Stage::with(&[], |emulator| {
@@ -152,7 +153,8 @@ fn missing_permission_to_describe_is_found_at_init() {
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
 }
 
-/// Init waits a quarter of a second for the check, whatever it calls, and takes the first event then.
+/// Init waits a quarter of a second for the check, whatever it calls, and takes the first event
+/// then.
 #[test]
 fn self_check_does_not_delay_init_past_its_limit() {
     for operations in [
@@ -181,7 +183,8 @@ fn self_check_does_not_delay_init_past_its_limit() {
     }
 }
 
-/// The check hangs when the switch is pulled: it holds nothing up, and what it would say hours later is dropped.
+/// The check hangs when the switch is pulled: it holds nothing up, and what it would say hours
+/// later is dropped.
 #[test]
 fn hanging_self_check_delays_no_event_and_ends_with_it() {
     let stage = Stage::with(&[], |emulator| {

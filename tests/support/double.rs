@@ -123,7 +123,8 @@ impl Scripted {
         Self::by_body(move |operation, _, before| script(operation, before))
     }
 
-    /// The same with the request's body: operation, body and how many of the operation came before → step.
+    /// The same with the request's body: operation, body and how many of the operation came before
+    /// → step.
     pub fn by_body(script: impl Fn(&str, &str, usize) -> Step + Send + Sync + 'static) -> Self {
         Self {
             script: Arc::new(script),
@@ -163,7 +164,8 @@ impl Scripted {
             .collect()
     }
 
-    /// An app whose KMS and SNS are both this script, with the product's timeouts and without the SDK's retries, as the product.
+    /// An app whose KMS and SNS are both this script, with the product's timeouts and without the
+    /// SDK's retries, as the product.
     pub fn app(&self) -> App {
         let connector = self.clone();
         let client = http_client_fn(move |_, _| {

@@ -55,8 +55,8 @@ impl Stage {
         }
     }
 
-    /// Waits for the end of Init's self-check, which may go on beside the first event. Its line of metrics is the last
-    /// that it does.
+    /// Waits for the end of Init's self-check, which may go on beside the first event. Its line of
+    /// metrics is the last that it does.
     pub fn checked(&self) {
         checked(&self.function);
     }
@@ -129,8 +129,8 @@ impl Stage {
     }
 }
 
-/// Checks that no line and no notice has a secret or a hidden character, and that each notice matches
-/// the published schema.
+/// Checks that no line and no notice has a secret or a hidden character, and that each notice
+/// matches the published schema.
 #[track_caller]
 pub fn are_fit(emulator: &Emulator, function: &Function) {
     let schema = jsonschema::validator_for(&schema::outcome()).unwrap();
@@ -159,8 +159,8 @@ pub fn are_fit(emulator: &Emulator, function: &Function) {
     }
 }
 
-/// Checks a report's texts against the contract: short, no command in the message, no repetition, and commands
-/// that hold nothing for a shell to interpret.
+/// Checks a report's texts against the contract: short, no command in the message, no repetition,
+/// and commands that hold nothing for a shell to interpret.
 #[track_caller]
 fn is_readable(report: &Value) {
     let message = report["message"].as_str().unwrap();
@@ -195,7 +195,8 @@ impl Drop for Stage {
     }
 }
 
-/// Waits for the end of the self-check of a function's Init. Its line of metrics is the last that it does.
+/// Waits for the end of the self-check of a function's Init. Its line of metrics is the last that
+/// it does.
 pub fn checked(function: &Function) {
     let until = Instant::now() + INIT_CHECK_LIMIT + Duration::from_secs(5);
     while function.metrics().is_empty() {
@@ -225,11 +226,13 @@ pub fn error_of(error: &Value) -> (String, String) {
     (field("errorType"), field("errorMessage"))
 }
 
-/// The real binary between the two, allowed to disconnect [`ID`] unless `settings` say something else.
+/// The real binary between the two, allowed to disconnect [`ID`] unless `settings` say something
+/// else.
 pub fn function(emulator: &Emulator, runtime_api: &RuntimeApi, settings: &[(&str, &str)]) -> Function {
     let defaults = [("ALLOWED_KEY_STORE_IDS", ID), ("TOPIC_ARN", TOPIC)];
     let settings = [&defaults, settings].concat();
-    // The binary that will be deployed, where CI has built it; otherwise the one that these tests were built with.
+    // The binary that will be deployed, where CI has built it; otherwise the one that these tests
+    // were built with.
     let built = env!("CARGO_BIN_EXE_disconnect-custom-key-store").into();
     let binary = std::env::var_os("FUNCTION_BINARY").unwrap_or(built);
     Function::start(Command::new(binary), emulator, runtime_api, &settings).unwrap()

@@ -23,7 +23,8 @@ pub enum Fault {
     Hang,
     /// The connection is reset; nothing is carried out.
     Reset,
-    /// The connection is reset, and from now on the service refuses every other; nothing is carried out.
+    /// The connection is reset, and from now on the service refuses every other; nothing is carried
+    /// out.
     Refuse,
     /// The request is carried out, and the connection is reset before the answer.
     Lost,

@@ -21,16 +21,16 @@ const METRICS: &str = "\"_aws\":";
 #[derive(Debug)]
 pub struct Function {
     child: Child,
-    /// Its standard output and standard error, which Lambda keeps in one log. A file and not a pipe: what it logged
-    /// before it reported is in here by the time the report is.
+    /// Its standard output and standard error, which Lambda keeps in one log. A file and not a
+    /// pipe: what it logged before it reported is in here by the time the report is.
     log: PathBuf,
     /// The emulator's certificate, where it has TLS.
     roots: PathBuf,
 }
 
 impl Function {
-    /// Starts `command` with the environment that Lambda gives a function, pointed at the stand-ins,
-    /// and `settings` over it. Nothing of this process's own environment is passed on.
+    /// Starts `command` with the environment that Lambda gives a function, pointed at the
+    /// stand-ins, and `settings` over it. Nothing of this process's own environment is passed on.
     pub fn start(
         mut command: Command,
         emulator: &Emulator,

@@ -46,7 +46,8 @@ fn requests_per_second(operation: &str) -> usize {
 #[derive(Debug)]
 pub struct Emulator {
     server: Server,
-    /// The same again, so that SNS can be reached where KMS refuses connections, and the other way round.
+    /// The same again, so that SNS can be reached where KMS refuses connections, and the other way
+    /// round.
     second: Server,
     world: Arc<Mutex<World>>,
     /// In PEM, if there is TLS.
@@ -122,8 +123,8 @@ impl Emulator {
         Self::start_with_tls_that_prefers(&[])
     }
 
-    /// Starts with TLS that names these protocols for what is spoken over it, such as `h2`, in the order of preference. It
-    /// speaks HTTP/1.1, whatever is agreed on.
+    /// Starts with TLS that names these protocols for what is spoken over it, such as `h2`, in the
+    /// order of preference. It speaks HTTP/1.1, whatever is agreed on.
     pub fn start_with_tls_that_prefers(protocols: &[&str]) -> io::Result<Self> {
         let (config, certificate) = tls::loopback(protocols)?;
         Self::serve(0, Some(&config), Some(certificate))
@@ -224,7 +225,8 @@ impl Emulator {
         self.world().throttle = true;
     }
 
-    /// Lets AWS's clock go so far ahead of this machine's: requests signed more than five minutes off it are refused.
+    /// Lets AWS's clock go so far ahead of this machine's: requests signed more than five minutes
+    /// off it are refused.
     pub fn clock_ahead(&self, ahead: Duration) {
         self.world().ahead = ahead;
     }
@@ -445,7 +447,8 @@ fn seconds(date: &str) -> Option<u64> {
 }
 
 impl World {
-    /// The Region that the request is signed for, if it is signed for this service, in time and with a valid key.
+    /// The Region that the request is signed for, if it is signed for this service, in time and
+    /// with a valid key.
     fn signed<'a>(&self, asked: &'a Asked, service: &str) -> Result<&'a str, Refused> {
         let scope = asked
             .header("authorization")

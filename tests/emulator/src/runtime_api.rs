@@ -1,5 +1,5 @@
-//! The Lambda Runtime API, from Lambda's side: it hands out invocations one at a time and keeps what
-//! the function answers.
+//! The Lambda Runtime API, from Lambda's side: it hands out invocations one at a time and keeps
+//! what the function answers.
 
 use std::{
     io,
@@ -56,8 +56,8 @@ impl Delivery {
     }
 }
 
-/// A raw report. The test that waits for it parses it, so that the function's time is not spent on a
-/// long one.
+/// A raw report. The test that waits for it parses it, so that the function's time is not spent on
+/// a long one.
 #[derive(Debug)]
 struct Posted {
     kind: Kind,
@@ -128,8 +128,8 @@ impl RuntimeApi {
         posted.iter().map(text).collect()
     }
 
-    /// Waits until the function asks for the next invocation, and gives the moment at which it did. The first
-    /// one is the end of Init.
+    /// Waits until the function asks for the next invocation, and gives the moment at which it did.
+    /// The first one is the end of Init.
     pub fn asked_for_next(&self, within: Duration) -> Result<Instant, RecvTimeoutError> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.recv_timeout(within)
@@ -151,7 +151,8 @@ impl RuntimeApi {
         reports.recv_timeout(within).map(Reported::from)
     }
 
-    /// Hands over an invocation and waits for its end, somewhat longer than the invocation may take.
+    /// Hands over an invocation and waits for its end, somewhat longer than the invocation may
+    /// take.
     pub fn invoke(&self, delivery: Delivery) -> Reported {
         let patience = delivery.timeout + Duration::from_secs(15);
         self.deliver(delivery);

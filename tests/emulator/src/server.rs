@@ -84,8 +84,9 @@ pub struct Server {
     address: SocketAddr,
     control: Control,
     thread: Option<JoinHandle<()>>,
-    /// Keeps the port when the server stops listening. Nothing listens on this socket, so connections are refused for
-    /// certain; a port that is merely free can be another process's a moment later.
+    /// Keeps the port when the server stops listening. Nothing listens on this socket, so
+    /// connections are refused for certain; a port that is merely free can be another process's a
+    /// moment later.
     _guard: Option<Socket>,
 }
 
@@ -132,7 +133,8 @@ impl Server {
         self.address
     }
 
-    /// Closes all open connections, as a peer does while a function is frozen. New ones are accepted.
+    /// Closes all open connections, as a peer does while a function is frozen. New ones are
+    /// accepted.
     pub fn close_connections(&self) {
         self.control.send_modify(|orders| orders.closed += 1);
     }
@@ -147,9 +149,9 @@ impl Drop for Server {
     }
 }
 
-/// Listens on this port, or on a free one if it is 0, and then also binds a second socket to it, which never listens.
-/// Both let sockets of the same user share the port, so both can bind it. A socket that asks for any free port does
-/// not allow it, and is not given this one.
+/// Listens on this port, or on a free one if it is 0, and then also binds a second socket to it,
+/// which never listens. Both let sockets of the same user share the port, so both can bind it. A
+/// socket that asks for any free port does not allow it, and is not given this one.
 fn listen(port: u16) -> io::Result<(StdListener, Option<Socket>)> {
     if port != 0 {
         return Ok((StdListener::bind((Ipv4Addr::LOCALHOST, port))?, None));

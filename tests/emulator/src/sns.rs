@@ -1,4 +1,5 @@
-//! SNS topics: they keep what was published, and refuse what SNS refuses. Query protocol, XML answers.
+//! SNS topics: they keep what was published, and refuse what SNS refuses. Query protocol, XML
+//! answers.
 
 use std::collections::BTreeMap;
 
