@@ -312,11 +312,11 @@ def typed(cloud, commands, folder=None, environment=None, status=0):
 def runbook(cloud, outputs, inbox, pages):
     """The runbook's commands, as they stand there, from top to bottom. A failed event is waiting."""
     commands = {heading: pages.take("docs/runbook.md", heading) for heading in ("Emergency", "A false alarm", "Before", "After")}
-    preamble = commands["Emergency"][0]
+    step_0, _, which = commands["Emergency"][:3]
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
 
     def run(chapter):
-        return typed(cloud, [preamble, *commands[chapter]], environment=environment)
+        return typed(cloud, [step_0, which, *commands[chapter]], environment=environment)
 
     def tells(shown, outcome):
         # As JSON, or as text: ministack gives a function no log format.

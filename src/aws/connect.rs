@@ -42,6 +42,8 @@ impl Connect {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // Shared out among the addresses of a host, so that a dead one leaves time for the next.
+        tcp.set_connect_timeout(Some(CONNECT_LIMIT));
         let route = Route {
             to_proxy: HttpsConnector::from((tcp.clone(), Arc::clone(&tls))),
             tcp,
@@ -73,11 +75,18 @@ impl Service<Uri> for Connect {
 /// TLS by rustls with AWS-LC, and HTTP/1.1 over it.
 fn tls() -> ClientConfig {
     let found = load_native_certs();
-    for error in &found.errors {
-        warn!("Root certificates could not be read: {error}");
+    if !found.errors.is_empty() {
+        warn!("Root certificates could not be read: {:?}", found.errors);
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        warn!(
+            "There is no root certificate, so no TLS connection can be opened. Advice: check SSL_CERT_FILE \
+             and SSL_CERT_DIR."
+        );
+    }
+    // deny.toml keeps rustls to one provider. With two, this would panic.
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();

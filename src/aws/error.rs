@@ -281,8 +281,8 @@ impl CallError {
                  Region"
             ),
             (Cause::Unreachable, _) => format!(
-                "no connection to the endpoint of {action} could be opened: check the endpoint variables and, if the \
-                 function runs in a VPC, its endpoints and security groups"
+                "no connection to the endpoint of {action} could be opened: check the variables of endpoints, proxy and \
+                 certificates and, if the function runs in a VPC, its endpoints and security groups"
             ),
             (Cause::Unavailable, _) => format!(
                 "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \

@@ -1,6 +1,8 @@
 //! The HTTP client that all clients of AWS share: one pool of connections, as the SDK wants to call
 //! it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use aws_smithy_runtime_api::client::{
     connection::{CaptureSmithyConnection, ConnectionMetadata},
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
@@ -21,19 +23,60 @@ use super::connect::Connect;
 /// An HTTP client with a pool of its own. KMS, SNS and the chat share one, and with it its open
 /// connections and the root certificates.
 ///
-/// It speaks HTTP/1.1 alone. A connection on which a request got no answer in time is then closed
-/// with it. One of HTTP/2 would stay in the pool, and each retry would wait on it again.
+/// It speaks HTTP/1.1 alone. A connection on which a request got no answer is then closed with it.
+/// One of HTTP/2 would stay in the pool, and each retry would wait on it.
 pub(super) fn client() -> SharedHttpClient {
-    let pool = Client::builder(TokioExecutor::new())
-        // Without it, idle connections are not closed after a time.
-        .pool_timer(TokioTimer::new())
-        .build(Connect::new());
-    let connector = SharedHttpConnector::new(Http(pool));
+    let connect = Connect::new();
+    let connector = SharedHttpConnector::new(Http(Pool {
+        current: Arc::new(Mutex::new(pool(&connect))),
+        connect,
+    }));
     http_client_fn(move |_, _| connector.clone())
 }
 
+type Connections = Client<Connect, SdkBody>;
+
+fn pool(connect: &Connect) -> Connections {
+    Client::builder(TokioExecutor::new())
+        // Without it, idle connections are not closed after a time.
+        .pool_timer(TokioTimer::new())
+        .build(connect.clone())
+}
+
+/// The pool, which is replaced as soon as a request gets no answer: after a freeze, its other idle
+/// connections may be as dead, and each retry would wait on the next of them. A drill leaves up to
+/// sixteen.
+#[derive(Debug, Clone)]
+struct Pool {
+    current: Arc<Mutex<Connections>>,
+    connect: Connect,
+}
+
+impl Pool {
+    fn current(&self) -> MutexGuard<'_, Connections> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Replaces the pool when it is dropped, unless the request got its answer.
+struct Unanswered(Option<Pool>);
+
+impl Unanswered {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(old) = &self.0 {
+            *old.current() = pool(&old.connect);
+        }
+    }
+}
+
 #[derive(Debug)]
-struct Http(Client<Connect, SdkBody>);
+struct Http(Pool);
 
 impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -45,11 +88,12 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || poisonable(connection.clone()));
         }
-        let answer = self.0.request(request);
+        let answer = self.0.current().request(request);
+        let unanswered = Unanswered(Some(self.0.clone()));
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
-            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
-                .map_err(|error| ConnectorError::other(error.into(), None))
+            unanswered.answered();
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::io(error.into()))
         })
     }
 }
@@ -57,16 +101,12 @@ impl HttpConnector for Http {
 /// How the SDK keeps a connection from being used again: it does so after a fault of the service,
 /// so that a retry reaches another host.
 fn poisonable(connection: CaptureConnection) -> Option<ConnectionMetadata> {
-    let is_proxied = connection.connection_metadata().as_ref()?.is_proxied();
+    // There is none before the connection is open.
+    let _ = connection.connection_metadata().as_ref()?;
     let poison = move || {
         if let Some(connection) = connection.connection_metadata().as_ref() {
             connection.poison();
         }
     };
-    Some(
-        ConnectionMetadata::builder()
-            .proxied(is_proxied)
-            .poison_fn(poison)
-            .build(),
-    )
+    Some(ConnectionMetadata::builder().proxied(false).poison_fn(poison).build())
 }

@@ -2,6 +2,7 @@
 //! the clock jumps, credentials are replaced. The next invocation works, and nothing of that shows.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -21,6 +22,7 @@ use emulator::{
     fault::{Fault, Times},
     kms::KeyStore,
 };
+use serde_json::json;
 
 #[test]
 fn connections_closed_during_a_freeze_do_not_show() {
@@ -38,6 +40,32 @@ fn connections_closed_during_a_freeze_do_not_show() {
     let lines = stage.function.lines_for_people();
     assert_eq!(lines.len(), 5, "one line an invocation: {lines:?}");
     assert!(lines.iter().all(|line| line.contains("\"INFO\"")), "{lines:?}");
+}
+
+/// A network forgets a connection in a freeze, and says so to nobody. A drill leaves many of them. One
+/// request waits on one in vain, and the next opens its own.
+#[test]
+fn connections_silent_after_a_freeze_cost_one_request() {
+    let stage = Stage::with(&[], |emulator| {
+        for number in 0..60 {
+            emulator.add_key(&format!("{number:08x}-12ab-34cd-56ef-1234567890ab"), None);
+        }
+    });
+    stage.started();
+    stage.emulator.latency(Duration::from_millis(200));
+    let drill = json!({ "CustomKeyStoreId": ID, "DryRun": true });
+    assert_eq!(stage.report(&drill)["outcome"], "DRY_RUN");
+    let described = stage.emulator.calls_of("DescribeKey");
+    let ports: BTreeSet<_> = described.iter().map(|call| call.connection.port).collect();
+    assert!(ports.len() > 4, "the drill leaves {} connections", ports.len());
+    stage.emulator.latency(Duration::ZERO);
+    stage.emulator.silence_connections();
+    let report = stage.report(&event());
+    assert_eq!(
+        (&report["outcome"], &report["disconnectCalls"]),
+        (&json!("DISCONNECTED"), &json!(2)),
+        "{report}"
+    );
 }
 
 /// How far the wall clock has jumped, in seconds.

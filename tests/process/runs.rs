@@ -760,22 +760,47 @@ fn the_key_exchange_with_kms_and_sns_is_post_quantum() {
 }
 
 /// A connection of HTTP/2 on which a request got no answer would stay in the pool, and each retry
-/// would wait on it. So even where AWS offers HTTP/2, the function speaks HTTP/1.1, and a retry
-/// opens a connection of its own.
+/// would wait on it. The stand-in speaks HTTP/1.1, whatever was agreed on.
 #[test]
-fn connection_without_an_answer_is_not_used_again() {
-    let emulator = emulator::Emulator::start_with_tls_that_prefers(&["h2", "http/1.1"]).unwrap();
+fn http_1_1_is_spoken_where_http_2_is_preferred() {
+    let emulator = Emulator::start_with_tls_that_prefers(&["h2", "http/1.1"]).unwrap();
     let stage = Stage::on(emulator, &[], |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+}
+
+/// The host may be at fault, so the retry goes to another.
+#[test]
+fn connection_of_a_fault_is_not_used_again() {
+    let stage = Stage::new();
     stage.started();
-    stage.emulator.forget();
-    stage
-        .emulator
-        .fault("DisconnectCustomKeyStore", Fault::Hang, Times::Next(1));
+    let fault = Fault::Error {
+        status: 503,
+        code: "ServiceUnavailable",
+    };
+    stage.emulator.fault("DisconnectCustomKeyStore", fault, Times::Next(1));
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
     let calls = stage.emulator.calls_of("DisconnectCustomKeyStore");
     let ports: Vec<_> = calls.iter().map(|call| call.connection.port).collect();
     assert_eq!(ports.len(), 2, "{calls:?}");
     assert_ne!(ports[0], ports[1], "{calls:?}");
+}
+
+/// A peer that accepts and then says nothing has got no request, and the report says so.
+#[test]
+fn handshake_without_an_answer_is_no_lost_request() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let stage = Stage::with(&[("AWS_ENDPOINT_URL_KMS", &url)], |_| {});
+    stage.started();
+    let begun = Instant::now();
+    let Reported::Error(error) = stage.invoke_within(&event(), Duration::from_secs(10)) else {
+        panic!("nothing can be sent");
+    };
+    let (kind, message) = error_of(&error);
+    assert_eq!(kind, "KmsUnavailable", "{message}");
+    assert!(message.contains("no connection within 2 s"), "{message}");
+    assert!(message.contains("This run did not disconnect"), "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 /// KMS rejects every request as if the store were disconnected, or accepts them without effect, and
@@ -868,18 +893,18 @@ fn requests_that_were_never_sent_are_reported_as_such() {
     }
 }
 
-/// A server that tells the first line of each request, and then has it answered.
+/// A server that tells the head of each request, and then has it answered.
 fn listening(answer: impl Fn(TcpStream, &str) + Send + 'static) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, asked) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
-            let first = head.next().unwrap_or_default();
-            head.find(String::is_empty);
-            let _ = tell.send(first.clone());
-            answer(stream, &first);
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let head = head.join("\n");
+            let _ = tell.send(head.clone());
+            answer(stream, &head);
         }
     });
     (url, asked)
@@ -932,6 +957,44 @@ fn a_proxy_that_the_environment_names_is_used() {
     assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
     assert_eq!(stage.notices().len(), 1);
     assert_eq!(asked.try_iter().count(), 0, "they are still open");
+}
+
+#[test]
+fn a_proxy_gets_its_credentials_and_no_host_that_is_left_out() {
+    let (proxy, asked) = listening(tunnel);
+    let with_credentials = proxy.replace("http://", "http://user:p%40ss@");
+    let emulator = || Emulator::start_with_tls().unwrap();
+    let stage = Stage::on(emulator(), &[("HTTPS_PROXY", &with_credentials)], |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    let heads: Vec<_> = asked.try_iter().collect();
+    assert!(!heads.is_empty());
+    for head in heads {
+        let head = head.to_ascii_lowercase();
+        assert!(
+            head.contains("proxy-authorization: basic dxnlcjpwqhnz"),
+            "user:p@ss: {head}"
+        );
+    }
+    let settings = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
+    let stage = Stage::on(emulator(), &settings, |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    assert_eq!(asked.try_iter().count(), 0);
+}
+
+/// Without a root certificate every call fails, and the log says why before the first event.
+#[test]
+fn missing_root_certificates_are_warned_of() {
+    let emulator = Emulator::start_with_tls().unwrap();
+    let stage = Stage::on(emulator, &[("SSL_CERT_FILE", "/dev/null")], |_| {});
+    stage.started();
+    let lines = stage.function.lines_for_people().concat();
+    assert!(lines.contains("There is no root certificate"), "{lines}");
+    let Reported::Error(error) = stage.invoke_within(&event(), Duration::from_secs(3)) else {
+        panic!("nothing can be sent");
+    };
+    let (kind, message) = error_of(&error);
+    assert_eq!(kind, "KmsUnavailable", "{message}");
+    assert!(message.contains("certificates"), "{message}");
 }
 
 #[test]

@@ -171,6 +171,12 @@ impl Emulator {
         format!("{}://{}", self.scheme(), self.second.address())
     }
 
+    /// Lets all open connections fall silent. New ones are answered.
+    pub fn silence_connections(&self) {
+        self.server.silence_connections();
+        self.second.silence_connections();
+    }
+
     /// Closes all open connections.
     pub fn close_connections(&self) {
         self.server.close_connections();

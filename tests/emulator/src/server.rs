@@ -99,6 +99,8 @@ struct Orders {
     refuse: bool,
     /// How often all open connections were closed.
     closed: u32,
+    /// How often all open connections fell silent.
+    silenced: u32,
     stop: bool,
 }
 
@@ -131,6 +133,12 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets all open connections fall silent, as a network does that forgot them: nothing on them is
+    /// answered any more, and nothing says so. New ones are answered.
+    pub fn silence_connections(&self) {
+        self.control.send_modify(|orders| orders.silenced += 1);
     }
 
     /// Closes all open connections, as a peer does while a function is frozen. New ones are
@@ -233,8 +241,16 @@ where
     F: Future<Output = Reply> + 'static,
 {
     let mut orders = control.subscribe();
-    let closed = orders.borrow().closed;
-    let service = service_fn(|request| answer(request, of.clone(), Arc::clone(&handler), socket, control));
+    let Orders { closed, silenced, .. } = *orders.borrow();
+    let service = service_fn(|request| {
+        let answered = answer(request, of.clone(), Arc::clone(&handler), socket, control);
+        async move {
+            if control.borrow().silenced != silenced {
+                return std::future::pending().await;
+            }
+            answered.await
+        }
+    });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that a client or a fault breaks off is no error of the server.
     tokio::select! {
