@@ -80,7 +80,8 @@ fn matches(pattern: &Value, event: &Value) -> bool {
     }
 }
 
-/// A table's row, a line with a link or an address, and what is in a block of code cannot be wrapped.
+/// A table's row, a line with a link or an address, and what is in a block of code cannot be
+/// wrapped.
 #[test]
 fn prose_wraps_at_100_columns() {
     let is_long = |line: &str| line.chars().count() > 100 && !line.contains('|') && !line.contains("://");

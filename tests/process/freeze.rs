@@ -42,8 +42,8 @@ fn connections_closed_during_a_freeze_do_not_show() {
     assert!(lines.iter().all(|line| line.contains("\"INFO\"")), "{lines:?}");
 }
 
-/// A network forgets a connection in a freeze, and says so to nobody. A drill leaves many of them. One
-/// request waits on one in vain, and the next opens its own.
+/// A network forgets a connection in a freeze, and says so to nobody. A drill leaves many of them.
+/// One request waits on one in vain, and the next opens its own.
 #[test]
 fn connections_silent_after_a_freeze_cost_one_request() {
     let stage = Stage::with(&[], |emulator| {

@@ -135,8 +135,8 @@ impl Server {
         self.address
     }
 
-    /// Lets all open connections fall silent, as a network does that forgot them: nothing on them is
-    /// answered any more, and nothing says so. New ones are answered.
+    /// Lets all open connections fall silent, as a network does that forgot them: nothing on them
+    /// is answered any more, and nothing says so. New ones are answered.
     pub fn silence_connections(&self) {
         self.control.send_modify(|orders| orders.silenced += 1);
     }
