@@ -20,11 +20,7 @@
 //! credential providers read theirs, and the Lambda runtime library reads the variables that Lambda
 //! sets for it.
 //!
-//! The words: an **event** comes in, and is read as a **request** to disconnect, to be ignored or
-//! to be refused. The **guard** clears the key store and gives a **target**. The **procedure** ends
-//! in one way, from which the **outcome** follows. A **report** is the outcome's wire form, and a
-//! **notice** is a report that is published. The **early notice** is a report before the end, and
-//! no outcome. A **finding** is what the self-check found.
+//! The glossary is in `docs/architecture.md`.
 
 pub mod app;
 pub mod aws;

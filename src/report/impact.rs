@@ -7,7 +7,7 @@ use crate::{
 
 const PARTLY: &str = "The impact report is not complete: ";
 
-/// The sentence for a notice, which [`super::message`] begins with a capital.
+/// The sentence for a notice, which [`super::message()`] begins with a capital.
 pub(super) fn sentence(impact: &Impact) -> String {
     let Some(found) = &impact.found else {
         return format!("{PARTLY}the keys that a disconnect would stop could not be listed.");

@@ -21,6 +21,7 @@ mod drill;
 mod freeze;
 mod hostile;
 mod metrics;
+mod network;
 mod runs;
 mod self_check;
 #[path = "../support/mod.rs"]
