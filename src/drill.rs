@@ -81,10 +81,11 @@ async fn prove(app: &App, dry_run: DryRun, until: Instant, work_until: Instant) 
     // A topic that does not answer takes the check's time, and not the probe's.
     let until = until.max(work_until.min(Instant::now() + ATTEMPT_LIMIT));
     let (drill, finding) = probe::probe(&app.kms, dry_run, checked.key_stores.as_ref(), until).await;
-    let findings = checked.findings.into_iter().map(|finding| finding.text).chain(finding);
+    // First what the permission is, because a notice shows the first findings.
+    let others = checked.findings.into_iter().map(|finding| finding.text);
     Proof {
         drill,
-        findings: findings.collect(),
+        findings: finding.into_iter().chain(others).collect(),
     }
 }
 

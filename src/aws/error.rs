@@ -233,11 +233,11 @@ impl CallError {
         match (self.cause, self.operation) {
             (Cause::Denied, _) if self.code.starts_with("AccessDenied") || self.code == "AuthorizationError" => {
                 format!(
-                    "give the function's role {action}; if it has it, look for a policy that denies it: the role's permissions \
-                     boundary, a service control policy, a VPC endpoint policy{}",
+                    "give the function's role {action}, or find the policy that denies it (permissions boundary, \
+                     service control, VPC endpoint{})",
                     match self.operation {
-                        Operation::Publish | Operation::GetTopicAttributes => ", the topic's own policy",
-                        Operation::DescribeKey | Operation::GetKeyLastUsage => ", the key's own policy",
+                        Operation::Publish | Operation::GetTopicAttributes => ", topic",
+                        Operation::DescribeKey | Operation::GetKeyLastUsage => ", key",
                         Operation::DisconnectCustomKeyStore
                         | Operation::DescribeCustomKeyStores
                         | Operation::ListKeys

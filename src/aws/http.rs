@@ -28,7 +28,7 @@ use super::connect::Connect;
 pub(super) fn client() -> SharedHttpClient {
     let connect = Connect::new();
     let connector = SharedHttpConnector::new(Http(Pool {
-        current: Arc::new(Mutex::new(pool(&connect))),
+        current: Arc::new(Mutex::new((0, pool(&connect)))),
         connect,
     }));
     http_client_fn(move |_, _| connector.clone())
@@ -48,29 +48,36 @@ fn pool(connect: &Connect) -> Connections {
 /// sixteen.
 #[derive(Debug, Clone)]
 struct Pool {
-    current: Arc<Mutex<Connections>>,
+    /// With its number, which tells it from those before.
+    current: Arc<Mutex<(u64, Connections)>>,
     connect: Connect,
 }
 
 impl Pool {
-    fn current(&self) -> MutexGuard<'_, Connections> {
+    fn current(&self) -> MutexGuard<'_, (u64, Connections)> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Replaces the pool when it is dropped, unless the request got its answer.
-struct Unanswered(Option<Pool>);
+/// A request on its way. If it is dropped without an answer, the pool that it went through is
+/// replaced.
+struct Unanswered {
+    pools: Option<Pool>,
+    through: u64,
+}
 
 impl Unanswered {
     fn answered(mut self) {
-        self.0 = None;
+        self.pools = None;
     }
 }
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        if let Some(old) = &self.0 {
-            *old.current() = pool(&old.connect);
+        let Some(pools) = &self.pools else { return };
+        let mut current = pools.current();
+        if current.0 == self.through {
+            *current = (self.through + 1, pool(&pools.connect));
         }
     }
 }
@@ -88,8 +95,12 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || poisonable(connection.clone()));
         }
-        let answer = self.0.current().request(request);
-        let unanswered = Unanswered(Some(self.0.clone()));
+        let (through, connections) = self.0.current().clone();
+        let answer = connections.request(request);
+        let unanswered = Unanswered {
+            pools: Some(self.0.clone()),
+            through,
+        };
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
             unanswered.answered();

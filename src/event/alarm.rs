@@ -181,6 +181,17 @@ impl Alarm {
     }
 
     fn act(&self, context: &Context<'_>) -> Wants {
+        let watches_the_function = self
+            .expressions
+            .iter()
+            .any(|expression| expression.contains(OWN_NAMESPACE));
+        if watches_the_function || self.watches_the_function {
+            return Wants::Refuse(Fault::new(
+                format!("it watches a metric of this function itself (namespace {OWN_NAMESPACE})"),
+                "Let this alarm notify people, and not the function. An alarm on a metric of the key store \
+                 (namespace AWS/KMS) can disconnect it",
+            ));
+        }
         let key_store = match Named::of(&self.ids) {
             Named::One(key_store) => key_store,
             Named::Faulty(wrong) => {
@@ -191,13 +202,6 @@ impl Alarm {
             }
             Named::None => return Wants::Refuse(self.names_none(context)),
         };
-        if self.watches_the_function {
-            return Wants::Refuse(Fault::new(
-                format!("it watches a metric of this function itself (namespace {OWN_NAMESPACE})"),
-                "Let this alarm notify people, and not the function. An alarm on a metric of the key store (namespace AWS/KMS) can \
-                 disconnect it",
-            ));
-        }
         let own = AccountRegion {
             region: None,
             ..context.own.clone()

@@ -117,7 +117,7 @@ impl Draft {
     }
 
     /// Adds the fault that the event would act although a key somewhere in it asks for a dry run.
-    /// AWS writes no such key.
+    /// AWS writes such a key only where people choose the names.
     pub(super) fn not_as_a_trial(self, key: Option<&str>) -> Self {
         let is_misplaced = self.of_envelope.iter().any(|(rank, _)| *rank == Rank::Misplaced);
         let acts = !is_misplaced && matches!(self.wants, Wants::Disconnect { dry_run: false, .. });

@@ -18,6 +18,17 @@ pub(super) fn begins_like(name: &str, wanted: &str) -> bool {
 /// A key that speaks of a dry run.
 pub(super) const DRY_RUN: &str = "dryrun";
 
+/// What holds names that people choose, as keys: the tags of an alarm
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html>),
+/// the dimensions of a metric, the attributes of a contributor. None of them asks for anything.
+const NAMES_OF_PEOPLE: [&str; 5] = [
+    "alarmTags",
+    "AlarmTags",
+    "dimensions",
+    "attributes",
+    "AlarmContributorAttributes",
+];
+
 /// True if a key anywhere in the value asks for a dry run, in a text inside it too. `false` does
 /// not ask for one.
 pub(super) fn is_asked_for(value: &Value) -> bool {
@@ -32,15 +43,19 @@ pub(super) fn is_asked_for(value: &Value) -> bool {
 
 /// The same for an object.
 pub(super) fn is_asked_for_in(object: &Object) -> bool {
-    object
-        .iter()
-        .any(|(name, value)| (begins_like(name, DRY_RUN) && *value != Value::Bool(false)) || is_asked_for(value))
+    object.iter().any(|(name, value)| {
+        let asks = begins_like(name, DRY_RUN) && *value != Value::Bool(false);
+        asks || (!NAMES_OF_PEOPLE.contains(&name.as_str()) && is_asked_for(value))
+    })
 }
 
 /// The first key anywhere in the object that asks for a dry run. What is written in a text is not a
 /// key: a person may write about a dry run in a reason.
 pub(super) fn key_in(object: &Object) -> Option<&str> {
     object.iter().find_map(|(name, value)| {
+        if NAMES_OF_PEOPLE.contains(&name.as_str()) {
+            return None;
+        }
         if begins_like(name, DRY_RUN) && !is_false(value) {
             return Some(name.as_str());
         }
@@ -58,7 +73,8 @@ fn key_in_value(value: &Value) -> Option<&str> {
 
 /// `false`, or an attribute of an SNS message whose value is that.
 fn is_false(value: &Value) -> bool {
-    *value == Value::Bool(false) || value.get("Value").is_some_and(|value| value == "false")
+    let attribute = value.get("Value").and_then(Value::as_str);
+    *value == Value::Bool(false) || attribute.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
 /// The same for a text that could not be read as JSON: something in quotes, a colon, and not
@@ -98,7 +114,11 @@ mod tests {
         let attribute =
             |value: &str| json!({ "Sns": { "MessageAttributes": { "DryRun": { "Type": "String", "Value": value } } } });
         assert_eq!(found(attribute("true")), Some("DryRun".into()));
-        assert_eq!(found(attribute("false")), None);
+        assert_eq!(found(attribute("False")), None);
+        let tagged =
+            json!({ "detail": { "alarmTags": { "DryRun": "no" }, "metric": { "dimensions": { "dry-run": "x" } } } });
+        assert_eq!(found(tagged.clone()), None);
+        assert!(!is_asked_for(&tagged));
         assert_eq!(
             found(json!({ "DryRun": false, "Reason": "tried with \"DryRun\": true" })),
             None

@@ -16,12 +16,12 @@ pub(super) fn sentence(impact: &Impact) -> String {
     // A key that could not be read may be in the store too.
     let is_whole = impact.complete && found.not_readable == 0;
     let keys = match (found.keys, is_whole) {
-        (0, true) => "no key is in it".into(),
-        (0, false) => "no key is known to be in it".into(),
-        (1, true) => "1 key is in it".into(),
-        (1, false) => "at least 1 key is in it".into(),
-        (count, true) => format!("{count} keys are in it"),
-        (count, false) => format!("at least {count} keys are in it"),
+        (0, true) => "no key is in the store".into(),
+        (0, false) => "no key is known to be in the store".into(),
+        (1, true) => "1 key is in the store".into(),
+        (1, false) => "at least 1 key is in the store".into(),
+        (count, true) => format!("{count} keys are in the store"),
+        (count, false) => format!("at least {count} keys are in the store"),
     };
     let unread = match found.not_readable {
         0 => String::new(),

@@ -15,12 +15,12 @@ use crate::{
 /// fields.
 const NAME_SHOWN: usize = 64;
 const REASON_SHOWN: usize = 100;
-const FAULT_SHOWN: usize = 250;
+const FAULT_SHOWN: usize = 200;
 
 /// What happened, do the keys work, and who asked.
 pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> String {
     let sentences = match stage {
-        Stage::Early => vec![early(origin, progress), keys(progress), asked(origin)],
+        Stage::Early => vec![early(origin, progress), keys_in_that_state(progress), asked(origin)],
         Stage::Final(outcome) => last(origin, progress, outcome),
     };
     let store = store(origin, progress);
@@ -42,15 +42,14 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
 pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
     let outcome = match stage {
         Stage::Final(outcome) => outcome,
-        Stage::Early if progress.state() == Some(&ConnectionState::Disconnecting) => return "disconnecting now",
-        Stage::Early => return "requested, not done yet",
+        Stage::Early => return early_situation(progress),
     };
     match outcome {
         Outcome::Disconnected => "disconnected",
         Outcome::AlreadyDisconnected => "already disconnected",
         Outcome::DryRun { .. } if is_observed(origin) => "event NOT acted on",
         Outcome::DryRun { .. } if permission(progress) == Some(Permission::Denied) => "access DENIED",
-        Outcome::DryRun { has_findings: true } => "FAULTS FOUND",
+        Outcome::DryRun { has_findings: true } => "with FINDINGS",
         Outcome::DryRun { has_findings: false } => "nothing changed",
         Outcome::Ignored(_) => "ignored",
         Outcome::NotVerified(_) if progress.state() == Some(&ConnectionState::Disconnected) => {
@@ -58,10 +57,11 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
         }
         Outcome::NotVerified(_) => "NOT VERIFIED",
         Outcome::Refused(_) if is_observed(origin) => "event NOT acted on, refused",
-        Outcome::Refused(Refusal::Guard(_)) => "refused, not on the allow-list",
+        Outcome::Refused(Refusal::Guard(_)) => "refused, not allowed",
         Outcome::Refused(Refusal::Event(_)) => "refused, nothing done",
         Outcome::Failed(Failure::Configuration(_)) => "FAILED, the switch cannot work",
         Outcome::Failed(Failure::NotHandedOver(_)) => "FAILED, one event is lost",
+        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if is_observed(origin) => "event NOT acted on, FAILED",
         Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, perhaps done",
         Outcome::Failed(Failure::Call(error)) => match error.cause {
             Cause::NotFound => "FAILED, no such key store",
@@ -74,7 +74,21 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
             | Cause::NotSent
             | Cause::Other => "FAILED",
         },
-        Outcome::Failed(Failure::Panic(_)) => "FAILED, the function broke off",
+        Outcome::Failed(Failure::Panic(_)) => "FAILED, broke off",
+    }
+}
+
+fn early_situation(progress: &Progress) -> &'static str {
+    match progress.state() {
+        Some(ConnectionState::Disconnecting) => "disconnecting now",
+        Some(ConnectionState::Disconnected) => "disconnected, not confirmed",
+        Some(
+            ConnectionState::Connected
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Unknown(_),
+        )
+        | None => "requested, not done yet",
     }
 }
 
@@ -113,8 +127,8 @@ fn requested(store: &str, progress: &Progress, state: Option<&ConnectionState>) 
         format!("KMS accepted no request of this run to disconnect {store}")
     };
     match state {
-        Some(state) => format!("{said}, but the state last read is {state}"),
-        None => format!("{said}, but its state could not be read"),
+        Some(state) => format!("{said}, and the state last read is {state}"),
+        None => format!("{said}, and its state could not be read"),
     }
 }
 
@@ -129,7 +143,11 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
         ],
         Outcome::Ignored(ignored) => vec![format!("Nothing to do: {}.", text::cut(ignored.why(), FAULT_SHOWN))],
         Outcome::DryRun { has_findings } => dry_run(origin, progress, *has_findings),
-        Outcome::NotVerified(doubt) => vec![not_verified(&store, progress, doubt), keys(progress), asked(origin)],
+        Outcome::NotVerified(doubt) => vec![
+            not_verified(&store, progress, doubt),
+            keys_in_that_state(progress),
+            asked(origin),
+        ],
         Outcome::Refused(refusal) => refused(origin, refusal),
         Outcome::Failed(failure) => failed(origin, progress, failure),
     }
@@ -139,6 +157,12 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
     let store = store(origin, progress);
     let permission = permission(progress);
     let would = match progress.state() {
+        Some(state) if permission == Some(Permission::Denied) => {
+            format!("{store} is {state}, and a real run would fail")
+        }
+        Some(ConnectionState::Unknown(state)) => {
+            format!("the state of {store} is {state}, and a real run would ask KMS to disconnect it")
+        }
         Some(ConnectionState::Disconnected) => {
             format!("{store} is already DISCONNECTED, and a real run would leave it so")
         }
@@ -153,7 +177,6 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
                 Some(Permission::Unknown) | None => format!("a real run would ask KMS to disconnect {what}"),
             };
             match state {
-                Some(ConnectionState::Unknown(state)) => format!("the state of {store} is {state}, and {would}"),
                 Some(state) => format!("{store} is {state}, and {would}"),
                 None => would,
             }
@@ -165,19 +188,15 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
     };
     let found = match progress.findings.as_ref().map_or(0, Vec::len) {
-        _ if !has_findings => "the checks found no fault".into(),
-        1 => "1 fault was found".into(),
-        count => format!("{count} faults were found"),
-    };
-    let last = if is_observed(origin) {
-        asked(origin)
-    } else {
-        progress.impact.as_ref().map(impact::sentence).unwrap_or_default()
+        _ if !has_findings => "the checks have no finding".into(),
+        1 => "the checks have 1 finding".into(),
+        count => format!("the checks have {count} findings"),
     };
     vec![
         format!("{}; {would}.", of_dry_run(origin)),
         format!("{proved}, and {found}."),
-        last,
+        asked_if_observed(origin),
+        progress.impact.as_ref().map(impact::sentence).unwrap_or_default(),
     ]
 }
 
@@ -199,6 +218,9 @@ fn of_dry_run(origin: &Origin) -> String {
 
 fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String {
     let why = match (progress.state(), &doubt.error) {
+        (Some(ConnectionState::Disconnected), None) if progress.disconnected_reads > 1 => {
+            return format!("{store} is not verified as disconnected: DISCONNECTED was not read twice in a row.");
+        }
         (Some(ConnectionState::Disconnected), None) => {
             return format!(
                 "{store} is not verified as disconnected: DISCONNECTED was read once, and must be read twice."
@@ -206,7 +228,7 @@ fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String
         }
         (Some(ConnectionState::Disconnected), Some(error)) => {
             return format!(
-                "{store} is not verified as disconnected: DISCONNECTED was read once, and after that {}.",
+                "{store} is not verified as disconnected: DISCONNECTED was read, and after that {}.",
                 failed_call(error)
             );
         }
@@ -258,11 +280,9 @@ fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
         ),
         Refusal::Guard(not_allowed) => format!("{dry} is refused, and nothing was disconnected: {not_allowed}."),
     };
-    let keys = origin
-        .key_store_id
-        .as_ref()
-        .map(|_| "Its keys are as they were; this run did not read its state.");
-    vec![wrong, keys.unwrap_or_default().into(), asked(origin)]
+    let id = origin.key_store_id.as_ref();
+    let keys = id.map(|id| format!("The keys of {id} are as they were; this run did not read its state."));
+    vec![wrong, keys.unwrap_or_default(), asked(origin)]
 }
 
 fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String> {
@@ -282,6 +302,7 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
         Failure::Panic(why) if origin.dry_run => vec![
             format!("{}.", of_dry_run(origin)),
             format!("The function broke off with a panic ({}).", fault(why)),
+            asked_if_observed(origin),
         ],
         Failure::Call(error) if origin.dry_run => vec![
             format!("{}.", of_dry_run(origin)),
@@ -289,6 +310,7 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
                 "{store} could not be read, so a real run could not be verified: {}.",
                 cause(error)
             ),
+            asked_if_observed(origin),
         ],
         Failure::Panic(why) => vec![
             format!(
@@ -297,8 +319,14 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
                 fault(why)
             ),
             keys_of(origin, progress),
-            asked(origin),
+            asked_if_read(origin),
         ],
+        Failure::Call(error) if error.cause == Cause::NotFound => {
+            vec![
+                format!("{}: {}.", not_done(origin, progress), cause(error)),
+                asked(origin),
+            ]
+        }
         Failure::Call(error) => vec![
             format!("{}: {}.", not_done(origin, progress), cause(error)),
             keys_of(origin, progress),
@@ -342,7 +370,7 @@ fn cause(error: &CallError) -> String {
         Cause::NoCredentials => format!("the function has no credentials to call {action} with"),
         Cause::InvalidState => format!("its state does not allow {action} ({code})"),
         Cause::Throttled => format!("KMS throttled {action} ({code})"),
-        Cause::Unreachable => format!("no connection to KMS could be opened, so nothing was sent ({code})"),
+        Cause::Unreachable => format!("no connection to KMS could be opened ({code})"),
         Cause::Unavailable => format!("KMS gave no good answer to {action} ({code})"),
         Cause::NotSent => format!("the request {action} could not be sent ({code})"),
         Cause::Other => format!("KMS rejected {action} ({code})"),
@@ -358,8 +386,10 @@ fn keys(progress: &Progress) -> String {
         // One read may be stale.
         Some(ConnectionState::Disconnected) => "The state last read is DISCONNECTED, in which its keys do not work.",
         Some(ConnectionState::Disconnecting) => "AWS makes its keys unusable right away; this is not confirmed yet.",
-        // A request without an answer may yet be carried out.
-        Some(ConnectionState::Connected) if progress.unanswered > 0 && !progress.is_accepted => {
+        // What was read is older than a request that may be carried out.
+        Some(ConnectionState::Connected)
+            if progress.is_accepted || progress.is_invalid_state || progress.unanswered > 0 =>
+        {
             "The state last read is CONNECTED, in which its keys work."
         }
         Some(ConnectionState::Connected) => "Its keys still work.",
@@ -368,6 +398,21 @@ fn keys(progress: &Progress) -> String {
         }
     }
     .into()
+}
+
+/// The same after a sentence that says the state.
+fn keys_in_that_state(progress: &Progress) -> String {
+    match progress.state() {
+        Some(ConnectionState::Connected) => "In that state, its keys work.".into(),
+        Some(
+            ConnectionState::Disconnected
+            | ConnectionState::Disconnecting
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Unknown(_),
+        )
+        | None => keys(progress),
+    }
 }
 
 /// The same, if the event named a key store.
@@ -388,6 +433,27 @@ fn asked(origin: &Origin) -> String {
         (None, None) => "somebody whom the event does not name asked for it".into(),
     };
     format!("{who}{because}.")
+}
+
+/// The same of an event that the function only observed.
+fn asked_if_observed(origin: &Origin) -> String {
+    if is_observed(origin) {
+        asked(origin)
+    } else {
+        String::new()
+    }
+}
+
+/// The same, unless the run broke off before it read the event.
+fn asked_if_read(origin: &Origin) -> String {
+    match origin.trigger.kind {
+        TriggerType::Unrecognised => String::new(),
+        TriggerType::Direct
+        | TriggerType::EventBridge
+        | TriggerType::Schedule
+        | TriggerType::Alarm
+        | TriggerType::CloudTrail => asked(origin),
+    }
 }
 
 fn triggered(trigger: &Trigger) -> Option<String> {
@@ -426,8 +492,10 @@ fn quoted(words: &str, limit: usize) -> String {
     format!("'{}'", text::plain(words, limit).replace('\'', "`"))
 }
 
+/// A fault for the end of a sentence.
 fn fault(wrong: &str) -> String {
-    text::plain(wrong, FAULT_SHOWN)
+    let shown = text::plain(wrong, FAULT_SHOWN);
+    shown.strip_suffix("...").map(|cut| format!("{cut} …")).unwrap_or(shown)
 }
 
 fn capitalised(text: &str) -> String {

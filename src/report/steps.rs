@@ -14,11 +14,15 @@ use crate::{
 /// The most steps of a report.
 pub(super) const MOST: usize = 6;
 /// How many findings of a dry run have a step each.
-const FINDINGS: usize = 3;
+const FINDINGS: usize = 2;
 
 /// The steps, and `runbook` as the last one if it is set.
 pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runbook: Option<&str>) -> Vec<String> {
-    let advice = Advice { origin, progress };
+    let advice = Advice {
+        origin,
+        progress,
+        has_runbook: runbook.is_some(),
+    };
     let mut steps = match stage {
         Stage::Early => Vec::new(),
         Stage::Final(outcome) => advice.after(outcome),
@@ -37,6 +41,9 @@ pub(super) fn runbook(url: &str) -> String {
 struct Advice<'a> {
     origin: &'a Origin,
     progress: &'a Progress,
+    /// True if a runbook is the last step. Then there is room for one step less, and the runbook
+    /// has the rest.
+    has_runbook: bool,
 }
 
 impl Advice<'_> {
@@ -45,7 +52,7 @@ impl Advice<'_> {
             Outcome::Ignored(_) => Vec::new(),
             Outcome::Disconnected => self.after_the_cut(None),
             Outcome::AlreadyDisconnected => {
-                self.after_the_cut(Some(self.who("disconnected", "DisconnectCustomKeyStore")))
+                self.after_the_cut(Some(self.who("who disconnected it", "DisconnectCustomKeyStore")))
             }
             Outcome::DryRun { has_findings } => self.after_dry_run(*has_findings),
             Outcome::NotVerified(doubt) => self.after_doubt(doubt),
@@ -78,9 +85,9 @@ impl Advice<'_> {
         if has_findings {
             let findings = self.progress.findings.as_deref().unwrap_or_default();
             let shown = findings.iter().take(FINDINGS);
-            steps.extend(shown.map(|finding| format!("Correct this fault: {finding}")));
+            steps.extend(shown.map(|finding| format!("Resolve this finding: {finding}")));
             if findings.len() > FINDINGS {
-                steps.push("Correct the other faults, which are in the field findings".into());
+                steps.push("Resolve the other findings, which are in the field findings".into());
             }
             steps.push("Then repeat the dry run".into());
         }
@@ -94,7 +101,7 @@ impl Advice<'_> {
         }
         let mut steps = vec![self.by_hand(), self.read_until_disconnected()];
         if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
-            steps.push(self.who("connected", "ConnectCustomKeyStore"));
+            steps.push(self.who("whether somebody connected it", "ConnectCustomKeyStore"));
         }
         steps.push(self.again(doubt));
         steps
@@ -119,8 +126,16 @@ impl Advice<'_> {
 
     /// What becomes of the run that was not verified.
     fn again(&self, doubt: &NotVerified) -> String {
-        let denied = doubt.error.as_ref().filter(|error| error.cause == Cause::Denied);
-        if let Some(error) = denied {
+        let lasting = doubt.error.as_ref().filter(|error| match error.cause {
+            Cause::Denied | Cause::NoCredentials | Cause::NotSent => true,
+            Cause::NotFound
+            | Cause::InvalidState
+            | Cause::Throttled
+            | Cause::Unreachable
+            | Cause::Unavailable
+            | Cause::Other => false,
+        });
+        if let Some(error) = lasting {
             format!(
                 "Then correct the cause, because a retry ends the same way: {}",
                 error.advice()
@@ -135,20 +150,9 @@ impl Advice<'_> {
     }
 
     fn after_refusal(&self, refusal: &Refusal) -> Vec<String> {
-        let by_hand = || {
-            let which = if self.id().is_some() {
-                ""
-            } else {
-                ", with its ID in place of KEY_STORE_ID"
-            };
-            format!(
-                "If the key store must be disconnected now, do it by hand{which}: {}",
-                self.cut()
-            )
-        };
         match refusal {
             Refusal::Event(invalid) if self.origin.is_trial => vec![invalid.instead.clone()],
-            Refusal::Event(invalid) => vec![invalid.instead.clone(), by_hand()],
+            Refusal::Event(invalid) => vec![invalid.instead.clone(), self.by_hand_now()],
             Refusal::Guard(_) if self.origin.is_trial => vec![
                 "Compare the ID with ALLOWED_KEY_STORE_IDS (the stack's parameter AllowedKeyStoreIds): a real run would be refused too"
                     .into(),
@@ -156,7 +160,7 @@ impl Advice<'_> {
             ],
             Refusal::Guard(_) => vec![
                 format!("Find out whether this is the key store that you mean: {}", self.read()),
-                by_hand(),
+                self.by_hand_now(),
                 "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
                  AllowedKeyStoreIds) later, in a reviewed deployment".into(),
             ],
@@ -166,7 +170,7 @@ impl Advice<'_> {
     fn after_failure(&self, failure: &Failure) -> Vec<String> {
         match failure {
             Failure::Call(error) => self.after_failed_call(error.cause, &error.advice()),
-            Failure::Panic(_) if self.origin.dry_run => vec![LOG_LINE.into(), self.by_hand_before_that()],
+            Failure::Panic(_) if self.origin.dry_run => vec![self.by_hand_now(), format!("Then {}", lowered(LOG_LINE))],
             Failure::Panic(_) => self.until_disconnected(format!("Then {}", lowered(LOG_LINE))),
             Failure::Configuration(_) => vec![
                 self.by_hand_if_any(),
@@ -180,7 +184,7 @@ impl Advice<'_> {
     }
 
     fn after_failed_call(&self, cause: Cause, advice: &str) -> Vec<String> {
-        if cause == Cause::NotFound {
+        if cause == Cause::NotFound && self.progress.unanswered == 0 {
             return vec![
                 format!(
                     "Find the right ID, in this account and Region: {}",
@@ -190,10 +194,12 @@ impl Advice<'_> {
             ];
         }
         if self.origin.dry_run {
-            return vec![
-                format!("Correct the cause, and repeat the dry run: {advice}"),
-                self.by_hand_before_that(),
-            ];
+            let again = if self.origin.is_trial {
+                ", and repeat the dry run"
+            } else {
+                ""
+            };
+            return vec![format!("Correct the cause{again}: {advice}"), self.by_hand_now()];
         }
         self.until_disconnected(format!("Then correct the cause: {advice}"))
     }
@@ -227,9 +233,14 @@ impl Advice<'_> {
         )
     }
 
-    fn by_hand_before_that(&self) -> String {
+    fn by_hand_now(&self) -> String {
+        let which = if self.id().is_some() {
+            ""
+        } else {
+            ", with its ID in place of KEY_STORE_ID"
+        };
         format!(
-            "If the key store must be disconnected before that, do it by hand: {}",
+            "If the key store must be disconnected now, do it by hand{which}: {}",
             self.cut()
         )
     }
@@ -254,40 +265,37 @@ impl Advice<'_> {
     /// A trigger that disconnected a store by mistake disconnects it again when it is connected
     /// again.
     fn stop_the_trigger(&self) -> Vec<String> {
-        let first = |what: &str, command: &str| {
-            vec![format!(
-                "If this was a mistake, first {what}, or it disconnects the store again{command}"
-            )]
+        let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
+        let find = format!("Find the rule: aws events list-rules{}", self.region());
+        let rule = |which: &str| {
+            let disable = first(&format!("disable {which} (aws events disable-rule)"));
+            vec![format!("{disable}. {find}")]
         };
-        let rules = format!(": aws events list-rules{}", self.region());
         let name = self.origin.trigger.name.as_deref().unwrap_or_default();
         match self.origin.trigger.kind {
             TriggerType::Unrecognised => Vec::new(),
-            TriggerType::Direct => first(
-                "find out what sent the event, such as a rule, a schedule or an SNS topic",
-                "",
-            ),
-            TriggerType::Alarm if is_safe(name) => vec![
-                format!(
-                    "If this was a mistake, first disable the actions of the alarm, its pager's too, or they disconnect the store \
-                     again: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
+            TriggerType::Direct => {
+                vec![first(
+                    "find what sent the event (a person, a rule, a schedule, an SNS topic) and stop it",
+                )]
+            }
+            TriggerType::Alarm if is_safe(name) => {
+                let actions = format!(
+                    "{}: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
+                    first("disable the actions of the alarm, its pager's too"),
                     self.region()
-                ),
-                format!("Then find the rule that forwards the alarm, and disable it (aws events disable-rule){rules}"),
-            ],
-            TriggerType::Alarm => first(
-                "disable the alarm's actions, and the rule that forwards it (aws events disable-rule)",
-                &rules,
-            ),
-            TriggerType::EventBridge => first(
-                "disable the rule that forwards this event (aws events disable-rule)",
-                &rules,
-            ),
-            TriggerType::Schedule => first("disable the schedule", ""),
-            TriggerType::CloudTrail => first(
-                "disable the rule of the reconnect guard (aws events disable-rule)",
-                &rules,
-            ),
+                );
+                let rule = format!("Then disable the rule that forwards the alarm (aws events disable-rule). {find}");
+                if self.has_runbook {
+                    vec![actions]
+                } else {
+                    vec![actions, rule]
+                }
+            }
+            TriggerType::Alarm => rule("the alarm's actions, and the rule that forwards it"),
+            TriggerType::EventBridge => rule("the rule that forwards this event"),
+            TriggerType::Schedule => vec![first("disable the schedule")],
+            TriggerType::CloudTrail => rule("the rule of the reconnect guard"),
         }
     }
 
@@ -322,9 +330,9 @@ impl Advice<'_> {
     }
 
     /// Who made a call, by CloudTrail, which keeps it for 90 days.
-    fn who(&self, did: &str, call: &str) -> String {
+    fn who(&self, what: &str, call: &str) -> String {
         format!(
-            "Find out who {did} it. CloudTrail shows that some minutes late: aws cloudtrail lookup-events{} \
+            "Find out {what}. CloudTrail shows that some minutes late: aws cloudtrail lookup-events{} \
              --lookup-attributes AttributeKey=EventName,AttributeValue={call}",
             self.region()
         )

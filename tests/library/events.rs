@@ -66,6 +66,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
         Refused("its attributes have no CustomKeyStoreId"),
     ),
     ("alarm-eventbridge-contributor-ok", Alarm, Nothing("the alarm is OK")),
+    ("alarm-eventbridge-contributor-own-metric", Alarm, Refused(OWN_METRIC)),
     (
         "alarm-eventbridge-dry-run-at-top",
         Alarm,

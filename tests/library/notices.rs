@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use disconnect_custom_key_store::{
     aws::{CallError, Cause, ConnectionState, KeyStore, KeyStoreType, Operation},
     config::{Config, Function},
-    event::{self, Ignored, Trigger, TriggerType},
+    event::{self, Ignored, InvalidEvent, Trigger, TriggerType},
     guard::NotAllowed,
     ids::AccountRegion,
     outcome::{Failure, Name, NotVerified, Outcome, Stage},
@@ -502,6 +502,42 @@ fn ignored_is_only_logged() {
     );
 }
 
+/// What is truncated, if there is a runbook, must not be the last step.
+#[test]
+fn no_step_is_lost_to_the_runbook() {
+    let under_way = Progress {
+        is_accepted: true,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 1)
+    };
+    let over = Outcome::NotVerified(NotVerified {
+        is_under_way: true,
+        error: None,
+    });
+    let disconnected = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
+    let many = drilled(Permission::Denied, &["One.", "Two.", "Three.", "Four."]);
+    let found = Outcome::DryRun { has_findings: true };
+    for (progress, outcome, last) in [
+        (&disconnected, &Outcome::AlreadyDisconnected, "Reconnect it"),
+        (&disconnected, &Outcome::Disconnected, "Reconnect it"),
+        (&under_way, &over, "Wait for the next notice"),
+        (&many, &found, "Then repeat the dry run"),
+    ] {
+        let origin = Origin {
+            is_observing: true,
+            function: Function {
+                runbook: Some("https://wiki.example.com".into()),
+                ..origin().function
+            },
+            ..origin()
+        };
+        let steps = Report::new(&origin, progress, Stage::Final(outcome)).next_steps;
+        let [.., own, runbook] = &steps[..] else {
+            panic!("{steps:?}");
+        };
+        assert!(own.starts_with(last) && runbook.starts_with("Follow"), "{steps:?}");
+    }
+}
+
 /// The subject alone identifies the situation: two that differ in outcome, keys, dry run or
 /// observing share none.
 #[test]
@@ -517,27 +553,46 @@ fn subjects_of_different_situations_differ() {
         error: None,
         is_under_way: false,
     };
+    let refused = InvalidEvent {
+        wrong: "w".into(),
+        instead: "i".into(),
+    };
     let outcomes = [
         Outcome::Disconnected,
         Outcome::AlreadyDisconnected,
         Outcome::DryRun { has_findings: false },
+        Outcome::DryRun { has_findings: true },
         Outcome::NotVerified(doubt),
         Outcome::Refused(NotAllowed(ID.parse().unwrap()).into()),
+        Outcome::Refused(refused.into()),
         Outcome::Failed(call().into()),
+        Outcome::Failed(failed(Cause::NotFound, "CustomKeyStoreNotFoundException", "no").into()),
+        Outcome::Failed(failed(Cause::NoCredentials, "NoCredentials", "no").into()),
+        Outcome::Failed(failed(Cause::Unavailable, "Timeout", "no").into()),
+        Outcome::Failed(Failure::Panic("no".into())),
     ];
     let mut seen = std::collections::BTreeMap::new();
     for state in states {
         let run = progress("AWS_CLOUDHSM", state, 1);
-        for (dry_run, is_observing) in [(false, false), (true, false), (true, true)] {
+        for (dry_run, is_observing, is_trial) in [(false, false, false), (true, false, true), (true, true, false)] {
             let origin = Origin {
                 dry_run,
                 is_observing,
+                is_trial,
+                region: Some("ap-southeast-1".into()),
                 ..origin()
             };
             for stage in outcomes.iter().map(Stage::Final).chain([Stage::Early]) {
                 let report = Report::new(&origin, &run, stage);
                 let subject = notice::subject(&report);
-                assert!(subject.contains("payments-hsm") && subject.len() < 100, "{subject}");
+                assert!(subject.contains("payments-hsm"), "{subject}");
+                // Without a name, nothing of it is cut.
+                let nameless = Report {
+                    custom_key_store_name: None,
+                    ..report.clone()
+                };
+                let whole = notice::subject(&nameless);
+                assert!(whole.ends_with(&format!("{ID} ap-southeast-1")), "{whole}");
                 let observed = is_observing && report.outcome == Name::DryRun;
                 let situation = (report.outcome, report.keys, report.dry_run, observed);
                 let before = seen.insert(subject.clone(), situation);

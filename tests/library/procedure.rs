@@ -317,7 +317,10 @@ async fn connected_store_is_never_called_unusable() {
     assert_eq!(script.notices().len(), 2, "early and final");
     for notice in script.notices() {
         let message = notice["message"].as_str().unwrap();
-        assert!(message.contains("Its keys still work."), "{message}");
+        assert!(
+            message.contains("CONNECTED") && message.contains("In that state, its keys work."),
+            "{message}"
+        );
     }
 }
 

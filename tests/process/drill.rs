@@ -246,7 +246,7 @@ fn impact_counts_each_key_in_the_narrowest_window() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("At least 6 keys are in it; 2 were used in the last day, last alias/payments to decrypt at "),
+        message.contains("At least 6 keys are in the store; 2 were used in the last day, last alias/payments to decrypt at "),
         "{message}"
     );
     assert!(
@@ -328,7 +328,7 @@ fn impact_without_a_permission_is_gaps_and_no_finding() {
         if operation == "DescribeKey" {
             assert_eq!((&impact["notReadable"], &impact["keys"]), (&json!(9), &json!(0)));
             let message = report["message"].as_str().unwrap();
-            let said = "No key is known to be in it; 9 that may be could not be read.";
+            let said = "No key is known to be in the store; 9 that may be could not be read.";
             assert!(message.contains(said), "{message}");
         }
     }
