@@ -313,6 +313,8 @@ def runbook(cloud, outputs, inbox, pages):
     """The runbook's commands, as they stand there, from top to bottom. A failed event is waiting."""
     commands = {heading: pages.take("docs/runbook.md", heading) for heading in ("Emergency", "A false alarm", "Before", "After")}
     step_0, _, which = commands["Emergency"][:3]
+    # The other store is still needed.
+    commands["Emergency"] = [command.replace(f" {ARCHIVE}; do", "; do") for command in commands["Emergency"]]
     environment = {**cloud.environment, "AWS_ENDPOINT_URL_KMS": cloud.kms_url}
 
     def run(chapter):
@@ -330,7 +332,8 @@ def runbook(cloud, outputs, inbox, pages):
     check("runbook, Emergency: it disconnects", tells(shown, "DISCONNECTED"), shown)
     check("runbook, Emergency: the report has who asked", f"arn:aws:iam::{ACCOUNT}" in shown or f"arn:aws:sts::{ACCOUNT}" in shown, shown)
     check("runbook, Emergency: by hand shows the state", re.search(r"\d\d:\d\d:\d\d DISCONNECTED", shown), shown)
-    check("runbook, A false alarm: the rules are listed", f"{STACK}-AlarmRule" in run("A false alarm"))
+    shown = run("A false alarm")
+    check("runbook, A false alarm: the rules are listed, by stack and by target", shown.count(f"{STACK}-AlarmRule") == 2, shown)
     # The two asynchronous runs are over before the store is connected again.
     inbox.wait_for("ALREADY_DISCONNECTED", count=2)
     until("DISCONNECTED", 20, lambda: cloud.state(PAYMENTS) == "DISCONNECTED")
@@ -338,7 +341,7 @@ def runbook(cloud, outputs, inbox, pages):
     check("runbook, After: it is DISCONNECTED at first", shown.startswith("DISCONNECTED"), shown)
     check("runbook, After: and CONNECTED in the end", cloud.state(PAYMENTS) == "CONNECTED")
     check("runbook, After: the log tells the outcomes", tells(shown, "DISCONNECTED"), shown)
-    check("runbook, After: the failed event is shown", '"cks-none"' in shown, shown)
+    check("runbook, After: the failed event is shown", "cks-none" in shown, shown)
     wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = cloud.client("sqs").get_queue_attributes(QueueUrl=outputs["FailedEventsQueueUrl"], AttributeNames=wanted)
     check("runbook, After: and is no longer in the queue", set(left["Attributes"].values()) == {"0"}, left["Attributes"])
@@ -638,7 +641,7 @@ def archive(cloud, folder, pages):
     before = pages.take("docs/deploying.md", "Before you deploy")
     shown = run(before)
     check("archive: the key store's ID is shown", f"{PAYMENTS}\tpayments-hsm\t" in shown, shown)
-    deploying, drilling = pages.take("docs/deploying.md", "Deploy")
+    deploying, drilling, drills = pages.take("docs/deploying.md", "Deploy")
     check("the README deploys like the page", pages.take("README.md", "Deploy and check") == [*before, deploying, drilling])
     run([deploying], more=f" KmsEndpointUrl={cloud.kms_url}")
     command = run([drilling]).strip()
@@ -652,14 +655,18 @@ def archive(cloud, folder, pages):
     digest = run(pages.take("docs/hardening.md", "Limits of the allow-list"), stack=STACK).split()[0]
     check("hardening: the digest is that of the report", digest == report["allowListSha256"], (digest, report))
 
-    schedule, no_schedule, show = pages.take("docs/deploying.md", "Change a parameter")
+    run([drills])
+    check("the drills are scheduled", parameters_of(cloud, name)["DrillScheduleExpression"] == "cron(0 9 ? * MON,THU *)")
+    schedule, no_schedule, observe, show = pages.take("docs/deploying.md", "Change a parameter")
     run([schedule])
     changed = parameters_of(cloud, name)
     found = (changed["ScheduleExpression"], changed["NoticeEmail"], changed["KmsEndpointUrl"])
     check("a parameter is changed, and the others stay", found == ("cron(0 20 ? * FRI *)", "security@example.com", cloud.kms_url), changed)
     run([no_schedule])
+    run([observe])
     shown = run([show])
     check("the schedule is removed, and the others stay", "NoticeEmail\tsecurity@example.com" in shown and "FRI" not in shown, shown)
+    check("the function observes", "DryRun\ttrue" in shown, shown)
 
     # The first command of this chapter builds for arm64, which no check does.
     _, protection = pages.take("docs/deploying.md", "Parameters")
@@ -670,7 +677,8 @@ def archive(cloud, folder, pages):
     run(pages.take("docs/operations.md", "Silence"))
     listed = cloud.client("sns").list_subscriptions_by_topic(TopicArn=outputs["TopicArn"])["Subscriptions"]
     check("a second address is subscribed", len(listed) == 2, listed)
-    package, processed = pages.take("docs/multi-account.md", "Deploy to all")
+    package, processed, names = pages.take("docs/multi-account.md", "Deploy to all")
+    check("the stack's name is found", name in run([names]))
     cloud.client("s3").create_bucket(Bucket="packages")
     run([package.replace("BUCKET", "packages")])
     check("the template is packaged", "s3://packages/" in (folder / "packaged.yaml").read_text())
