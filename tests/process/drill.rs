@@ -246,7 +246,9 @@ fn impact_counts_each_key_in_the_narrowest_window() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("At least 6 keys are in the store; 2 were used in the last day, last alias/payments to decrypt at "),
+        message.contains(
+            "At least 6 keys are in the store; 2 were used in the last day, last alias/payments to decrypt at "
+        ),
         "{message}"
     );
     assert!(
