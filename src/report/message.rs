@@ -351,12 +351,21 @@ fn not_done(origin: &Origin, progress: &Progress) -> String {
         );
     }
     match progress.state() {
-        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
+        // Unless KMS contradicts the read.
+        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed)
+            if !progress.is_invalid_state =>
+        {
             format!("{store} is NOT disconnected")
         }
-        Some(ConnectionState::Disconnecting | ConnectionState::Disconnected | ConnectionState::Unknown(_)) | None => {
-            format!("this run did not disconnect {store}")
-        }
+        Some(
+            ConnectionState::Connected
+            | ConnectionState::Connecting
+            | ConnectionState::Failed
+            | ConnectionState::Disconnecting
+            | ConnectionState::Disconnected
+            | ConnectionState::Unknown(_),
+        )
+        | None => format!("this run did not disconnect {store}"),
     }
 }
 

@@ -599,6 +599,15 @@ fn an_envelope_that_names_a_key_store_of_its_own_too_is_refused() {
     }
 }
 
+/// A field that is named as misplaced is not named again as one that is inside the event.
+#[test]
+fn misplaced_dry_run_is_one_fault() {
+    let Request::Refuse { error, .. } = read(&files()["alarm-eventbridge-dry-run-at-top"]).request else {
+        panic!("it asks for a dry run");
+    };
+    assert_eq!(error.wrong.matches("the field").count(), 1, "{}", error.wrong);
+}
+
 #[test]
 fn faults_of_the_envelope_come_first() {
     let mut event: Value = serde_json::from_str(&files()["schedule-rule-no-input"]).unwrap();

@@ -251,6 +251,17 @@ fn observed_event_is_reported_as_not_acted_on() {
     };
     let clean = Outcome::DryRun { has_findings: false };
     reads("dry-run-of-a-function-that-observes", &observed, &xks, &clean);
+    let mut unread = failed(Cause::Denied, "AccessDeniedException", "not authorized");
+    unread.operation = Operation::DescribeCustomKeyStores;
+    reads(
+        "failed-in-a-function-that-observes",
+        &observed,
+        &Progress {
+            key_store: None,
+            ..drilled(Permission::Unknown, &[])
+        },
+        &Outcome::Failed(unread.into()),
+    );
     let outcome = Outcome::Refused(NotAllowed(ID.parse().unwrap()).into());
     reads(
         "refused-by-a-function-that-observes",
@@ -315,6 +326,26 @@ fn unverified_disconnect_is_reported_with_what_was_read() {
         ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1)
     };
     reads("not-verified-read-once", &by_hand(), &once, &over(true, None));
+    let apart = Progress {
+        disconnected_reads: 2,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1)
+    };
+    reads("not-verified-not-twice-in-a-row", &by_hand(), &apart, &over(true, None));
+    let repeated = failed(Cause::Unavailable, "Timeout", "no answer");
+    reads(
+        "not-verified-repeat-fails",
+        &by_hand(),
+        &accepted,
+        &over(false, Some(repeated)),
+    );
+    let mut unread = failed(Cause::Unavailable, "Timeout", "no answer");
+    unread.operation = Operation::DescribeCustomKeyStores;
+    reads(
+        "not-verified-read-fails",
+        &by_hand(),
+        &accepted,
+        &over(false, Some(unread)),
+    );
     let before = Progress {
         disconnected_reads: 1,
         ..rejected
@@ -469,6 +500,23 @@ fn failure_of_the_function_is_reported_with_who_can_correct_it() {
     );
     let panic = || Outcome::Failed(Failure::Panic("index out of bounds".into()));
     reads("failed-panic", &by_hand(), &Progress::default(), &panic());
+    let accepted = Progress {
+        is_accepted: true,
+        ..progress("AWS_CLOUDHSM", ConnectionState::Connected, 1)
+    };
+    reads("failed-panic-after-acceptance", &by_hand(), &accepted, &panic());
+    let rejected = Progress {
+        is_accepted: false,
+        is_invalid_state: true,
+        ..accepted
+    };
+    reads("failed-panic-after-rejection", &by_hand(), &rejected, &panic());
+    let drill = Origin {
+        dry_run: true,
+        is_trial: true,
+        ..by_hand()
+    };
+    reads("dry-run-that-panics", &drill, &Progress::default(), &panic());
     reads(
         "failed-panic-before-the-event-was-read",
         &nobody,
