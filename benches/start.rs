@@ -431,8 +431,8 @@ fn slow(bench: &mut Bench) {
     bench.emulator.latency(Duration::ZERO);
 }
 
-/// What a slow AWS costs a cold start: the self-check of Init must hold nothing up for longer than
-/// 250 ms.
+/// How much later `Disconnect` arrives in a cold start if AWS is slow. The self-check of Init must
+/// not delay it by more than 250 ms.
 fn delays(bench: &Bench) {
     println!(
         "\nProcess start → Disconnect arrives, median milliseconds of {COLD_SLOW} cold starts of this function.\n"

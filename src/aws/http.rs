@@ -27,10 +27,10 @@ use super::connect::Connect;
 /// One of HTTP/2 would stay in the pool, and each retry would wait on it.
 pub(super) fn client() -> SharedHttpClient {
     let connect = Connect::new();
-    let connector = SharedHttpConnector::new(Http(Pool {
+    let connector = SharedHttpConnector::new(Pool {
         current: Arc::new(Mutex::new((0, pool(&connect)))),
         connect,
-    }));
+    });
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -82,10 +82,7 @@ impl Drop for Unanswered {
     }
 }
 
-#[derive(Debug)]
-struct Http(Pool);
-
-impl HttpConnector for Http {
+impl HttpConnector for Pool {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let mut request = match request.try_into_http1x() {
             Ok(request) => request,
@@ -95,10 +92,10 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || poisonable(connection.clone()));
         }
-        let (through, connections) = self.0.current().clone();
+        let (through, connections) = self.current().clone();
         let answer = connections.request(request);
         let unanswered = Unanswered {
-            pools: Some(self.0.clone()),
+            pools: Some(self.clone()),
             through,
         };
         HttpConnectorFuture::new(async move {

@@ -167,7 +167,7 @@ impl Search<'_> {
         let paced = stream::iter(keys).map(|key| async move {
             pace.turn().await?;
             let described = describe(kms, key, pace, until).await;
-            // What the end of the time cut off is not KMS's fault.
+            // KMS is not to blame for a request that ran out of time.
             (Instant::now() < until).then_some(described)
         });
         let mut described = paced.buffered(DESCRIBED_AT_ONCE);

@@ -181,11 +181,8 @@ impl Alarm {
     }
 
     fn act(&self, context: &Context<'_>) -> Wants {
-        let watches_the_function = self
-            .expressions
-            .iter()
-            .any(|expression| expression.contains(OWN_NAMESPACE));
-        if watches_the_function || self.watches_the_function {
+        let is_own = |expression: &String| expression.contains(OWN_NAMESPACE);
+        if self.watches_the_function || self.expressions.iter().any(is_own) {
             return Wants::Refuse(Fault::new(
                 format!("it watches a metric of this function itself (namespace {OWN_NAMESPACE})"),
                 "Let this alarm notify people, and not the function. An alarm on a metric of the key store \

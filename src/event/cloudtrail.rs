@@ -100,8 +100,8 @@ fn connect(record: &Value) -> Wants {
     ))
 }
 
-/// Who made the call, by what the record has. A user of IAM Identity Center and an AWS service have
-/// no ARN
+/// The caller, as far as the record names one. A user of IAM Identity Center and an AWS service
+/// have no ARN
 /// (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>).
 fn caller(record: &Value) -> String {
     let field = |pointer: &str| text_at(record, &format!("/userIdentity{pointer}"));

@@ -18,7 +18,7 @@ pub(super) fn begins_like(name: &str, wanted: &str) -> bool {
 /// A key that speaks of a dry run.
 pub(super) const DRY_RUN: &str = "dryrun";
 
-/// What holds names that people choose, as keys: the tags of an alarm
+/// The keys of these objects are names that people choose: the tags of an alarm
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html>),
 /// the dimensions of a metric, the attributes of a contributor. None of them asks for anything.
 const NAMES_OF_PEOPLE: [&str; 5] = [

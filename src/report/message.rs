@@ -1,6 +1,6 @@
 //! The message of a report, for a person who was woken by it: what happened, do the keys work, who
 //! asked. One to three sentences without a command, which say what was read and nothing beyond it.
-//! What to do is in `steps`.
+//! The module `steps` says what to do.
 
 use super::impact;
 use crate::{
@@ -142,7 +142,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
             asked(origin),
         ],
         Outcome::Ignored(ignored) => vec![format!("Nothing to do: {}.", text::cut(ignored.why(), FAULT_SHOWN))],
-        Outcome::DryRun { has_findings } => dry_run(origin, progress, *has_findings),
+        Outcome::DryRun { .. } => dry_run(origin, progress),
         Outcome::NotVerified(doubt) => vec![
             not_verified(&store, progress, doubt),
             keys_in_that_state(progress),
@@ -153,7 +153,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
     }
 }
 
-fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<String> {
+fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
     let store = store(origin, progress);
     let permission = permission(progress);
     let would = match progress.state() {
@@ -188,7 +188,7 @@ fn dry_run(origin: &Origin, progress: &Progress, has_findings: bool) -> Vec<Stri
         Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
     };
     let found = match progress.findings.as_ref().map_or(0, Vec::len) {
-        _ if !has_findings => "the checks have no finding".into(),
+        0 => "the checks have no finding".into(),
         1 => "the checks have 1 finding".into(),
         count => format!("the checks have {count} findings"),
     };
@@ -494,11 +494,15 @@ fn named(name: &str) -> String {
         return quoted(name, NAME_SHOWN);
     }
     let end: String = name.chars().skip(surplus).collect();
-    format!("'...{}", quoted(&end, NAME_SHOWN).trim_start_matches('\''))
+    format!("'...{}'", without_quotes(&end, NAME_SHOWN))
 }
 
 fn quoted(words: &str, limit: usize) -> String {
-    format!("'{}'", text::plain(words, limit).replace('\'', "`"))
+    format!("'{}'", without_quotes(words, limit))
+}
+
+fn without_quotes(words: &str, limit: usize) -> String {
+    text::plain(words, limit).replace('\'', "`")
 }
 
 /// A fault for the end of a sentence.

@@ -170,8 +170,8 @@ impl Advice<'_> {
     fn after_failure(&self, failure: &Failure) -> Vec<String> {
         match failure {
             Failure::Call(error) => self.after_failed_call(error.cause, &error.advice()),
-            Failure::Panic(_) if self.origin.dry_run => vec![self.by_hand_now(), format!("Then {}", lowered(LOG_LINE))],
-            Failure::Panic(_) => self.until_disconnected(format!("Then {}", lowered(LOG_LINE))),
+            Failure::Panic(_) if self.origin.dry_run => vec![self.by_hand_now(), LOG_LINE.into()],
+            Failure::Panic(_) => self.until_disconnected(LOG_LINE.into()),
             Failure::Configuration(_) => vec![
                 self.by_hand_if_any(),
                 "Correct the environment variables that the field error.message names, and run a dry run".into(),
@@ -355,7 +355,7 @@ impl Advice<'_> {
 
 /// A panic is nothing that an operator can correct.
 const LOG_LINE: &str =
-    "Give the log line of this run to the team that maintains the function: a panic is a fault of the function";
+    "Then give the log line of this run to the team that maintains the function: a panic is a fault of the function";
 
 /// What is lost without its key, and when
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>,
@@ -371,13 +371,6 @@ fn is_safe(word: &str) -> bool {
     (1..=255).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))
         && !word.starts_with('-')
-}
-
-/// A sentence as the second half of another.
-fn lowered(sentence: &str) -> String {
-    let mut rest = sentence.chars();
-    let first = rest.next().into_iter().flat_map(char::to_lowercase).collect::<String>();
-    first + rest.as_str()
 }
 
 #[cfg(test)]
