@@ -184,6 +184,8 @@ where
 {
     let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
     let mut orders = control.subscribe();
+    // The order to stop may have been given before this thread ran.
+    orders.mark_changed();
     loop {
         tokio::select! {
             stream = next(listener.as_ref()) => {
