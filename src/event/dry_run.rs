@@ -44,7 +44,7 @@ pub(super) fn is_asked_for(value: &Value) -> bool {
 /// The same for an object.
 pub(super) fn is_asked_for_in(object: &Object) -> bool {
     object.iter().any(|(name, value)| {
-        let asks = begins_like(name, DRY_RUN) && *value != Value::Bool(false);
+        let asks = begins_like(name, DRY_RUN) && !is_false(value);
         asks || (!NAMES_OF_PEOPLE.contains(&name.as_str()) && is_asked_for(value))
     })
 }
@@ -115,6 +115,7 @@ mod tests {
             |value: &str| json!({ "Sns": { "MessageAttributes": { "DryRun": { "Type": "String", "Value": value } } } });
         assert_eq!(found(attribute("true")), Some("DryRun".into()));
         assert_eq!(found(attribute("False")), None);
+        assert!(is_asked_for(&attribute("true")) && !is_asked_for(&attribute("False")));
         let tagged =
             json!({ "detail": { "alarmTags": { "DryRun": "no" }, "metric": { "dimensions": { "dry-run": "x" } } } });
         assert_eq!(found(tagged.clone()), None);
