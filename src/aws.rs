@@ -7,6 +7,7 @@ mod error;
 mod http;
 pub(crate) mod kms;
 pub(crate) mod retry;
+mod roots;
 
 use std::time::SystemTime;
 
@@ -39,7 +40,7 @@ pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 /// [`BehaviorVersion`] is dated, so that an SDK upgrade cannot change retries or timeouts unseen.
 #[must_use]
 pub fn sdk_config(region: &str, endpoints: &Endpoints, clock: fn() -> SystemTime) -> SdkConfig {
-    let http = http::client();
+    let http = http::client(&endpoints.root_certificates);
     let container = EcsCredentialsProvider::builder()
         .configure(
             &ProviderConfig::without_region()

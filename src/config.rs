@@ -1,7 +1,7 @@
 //! The configuration: environment variables → [`Config`]. It is public interface, and the
 //! documentation describes it.
 
-use std::{collections::BTreeSet, ffi::OsString, fmt};
+use std::{collections::BTreeSet, ffi::OsString, fmt, path::PathBuf};
 
 use crate::{
     guard::AllowList,
@@ -43,9 +43,9 @@ pub struct Function {
     pub allow_list_sha256: Option<String>,
 }
 
-/// The SDK's endpoint variables. The function reads them itself: the SDK panics on an empty one,
-/// and refuses every call with one that has no scheme. A deployment fault would then look like a
-/// fault of the function.
+/// The SDK's variables for the endpoints, and those for the certificates that they have. The
+/// function reads the SDK's itself: the SDK panics on an empty one, and refuses every call with one
+/// that has no scheme. A deployment fault would then look like a fault of the function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// `AWS_ENDPOINT_URL_KMS`, or else `AWS_ENDPOINT_URL`.
@@ -56,6 +56,21 @@ pub struct Endpoints {
     pub use_fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub use_dual_stack: bool,
+    /// What an endpoint's certificate must lead to.
+    pub root_certificates: RootCertificates,
+}
+
+/// Where the root certificates are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RootCertificates {
+    /// Where this machine has them.
+    #[default]
+    Machine,
+    /// In the file that `SSL_CERT_FILE` names.
+    File(PathBuf),
+    /// `SSL_CERT_DIR` is set: in its directories, and in the file of `SSL_CERT_FILE` if that is set
+    /// too.
+    Directories,
 }
 
 impl Config {
@@ -241,6 +256,15 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
             use_dual_stack: self.flag_without("AWS_USE_DUALSTACK_ENDPOINT", has_own),
             kms,
             sns,
+            root_certificates: self.root_certificates(),
+        }
+    }
+
+    fn root_certificates(&self) -> RootCertificates {
+        match ((self.lookup)("SSL_CERT_FILE"), (self.lookup)("SSL_CERT_DIR")) {
+            (_, Some(_)) => RootCertificates::Directories,
+            (Some(file), None) => RootCertificates::File(file.into()),
+            (None, None) => RootCertificates::Machine,
         }
     }
 
@@ -526,6 +550,18 @@ mod tests {
         assert_eq!(endpoints.sns.as_deref(), Some("https://vpce.example"));
         let empty = [("AWS_ENDPOINT_URL", Some("")), ("AWS_ENDPOINT_URL_KMS", Some(""))];
         assert_eq!(config(&empty).unwrap().endpoints, Endpoints::default());
+    }
+
+    #[test]
+    fn root_certificates_are_where_the_variables_say() {
+        let found = |settings: &[_]| config(settings).unwrap().endpoints.root_certificates;
+        let (file, directory) = (("SSL_CERT_FILE", Some("/a.pem")), ("SSL_CERT_DIR", Some("/b")));
+        assert_eq!(found(&[]), RootCertificates::Machine);
+        assert_eq!(found(&[file]), RootCertificates::File("/a.pem".into()));
+        assert_eq!(found(&[directory]), RootCertificates::Directories);
+        assert_eq!(found(&[file, directory]), RootCertificates::Directories);
+        assert_eq!(found(&[("SSL_CERT_DIR", Some(""))]), RootCertificates::Directories);
+        assert_eq!(found(&[("SSL_CERT_FILE", Some(""))]), RootCertificates::File("".into()));
     }
 
     #[test]

@@ -17,13 +17,12 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
-use rustls::{ClientConfig, RootCertStore};
-use rustls_native_certs::load_native_certs;
+use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
-use tracing::warn;
 
-use crate::budget::CONNECT_LIMIT;
+use super::roots::roots;
+use crate::{budget::CONNECT_LIMIT, config::RootCertificates};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Opening<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
@@ -36,9 +35,9 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(super) struct Connect(HttpsConnector<Route>);
 
 impl Connect {
-    /// Reads the machine's root certificates, and the environment's proxies.
-    pub(super) fn new() -> Self {
-        let tls = Arc::new(tls());
+    /// Reads the root certificates, and the environment's proxies.
+    pub(super) fn new(certificates: &RootCertificates) -> Self {
+        let tls = Arc::new(tls(certificates));
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -73,22 +72,10 @@ impl Service<Uri> for Connect {
 }
 
 /// TLS by rustls with AWS-LC, and HTTP/1.1 over it.
-fn tls() -> ClientConfig {
-    let found = load_native_certs();
-    if !found.errors.is_empty() {
-        warn!("Root certificates could not be read: {:?}", found.errors);
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        warn!(
-            "There is no root certificate, so no TLS connection can be opened. Advice: check SSL_CERT_FILE \
-             and SSL_CERT_DIR."
-        );
-    }
+fn tls(certificates: &RootCertificates) -> ClientConfig {
     // deny.toml keeps rustls to one provider. With two, this would panic.
     let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
+        .with_root_certificates(roots(certificates))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config

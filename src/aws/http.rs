@@ -19,14 +19,15 @@ use hyper_util::{
 };
 
 use super::connect::Connect;
+use crate::config::RootCertificates;
 
 /// An HTTP client with a pool of its own. KMS, SNS and the chat share one, and with it its open
 /// connections and the root certificates.
 ///
 /// It speaks HTTP/1.1 alone. A connection on which a request got no answer is then closed with it.
 /// One of HTTP/2 would stay in the pool, and each retry would wait on it.
-pub(super) fn client() -> SharedHttpClient {
-    let connect = Connect::new();
+pub(super) fn client(certificates: &RootCertificates) -> SharedHttpClient {
+    let connect = Connect::new(certificates);
     let connector = SharedHttpConnector::new(Pool {
         current: Arc::new(Mutex::new((0, pool(&connect)))),
         connect,

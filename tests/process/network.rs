@@ -268,6 +268,32 @@ fn a_proxy_gets_its_credentials_and_no_host_that_is_left_out() {
     assert_eq!(asked.try_iter().count(), 0);
 }
 
+/// AWS's endpoints have certificates of RSA, which an authority between them and the root has signed.
+#[test]
+fn certificates_like_those_of_aws_are_trusted() {
+    let emulator = Emulator::start_with_certificates_like_aws().unwrap();
+    let stage = Stage::on(emulator, &[], |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+}
+
+/// With both variables, the file and the directories count.
+#[test]
+fn root_certificates_of_a_directory_are_read() {
+    let emulator = Emulator::start_with_tls().unwrap();
+    let directory = std::env::temp_dir().join(format!("roots-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("root.pem"), emulator.certificate().unwrap()).unwrap();
+    let other = directory.join("other.txt");
+    std::fs::write(&other, Emulator::start_with_tls().unwrap().certificate().unwrap()).unwrap();
+    let settings = [
+        ("SSL_CERT_FILE", other.to_str().unwrap()),
+        ("SSL_CERT_DIR", directory.to_str().unwrap()),
+    ];
+    let stage = Stage::on(emulator, &settings, |_| {});
+    assert_eq!(stage.report(&event())["outcome"], "DISCONNECTED");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 /// Without a root certificate every call fails, and the log says why before the first event.
 #[test]
 fn missing_root_certificates_are_warned_of() {

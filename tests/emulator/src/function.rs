@@ -21,6 +21,7 @@ const METRICS: &str = "\"_aws\":";
 #[derive(Debug)]
 pub struct Function {
     child: Child,
+    started_at: Instant,
     /// Its standard output and standard error, which Lambda keeps in one log. A file and not a
     /// pipe: what it logged before it reported is in here by the time the report is.
     log: PathBuf,
@@ -64,8 +65,20 @@ impl Function {
             // The first for the Rust SDK, the second for the CLI and boto3.
             command.env("SSL_CERT_FILE", &roots).env("AWS_CA_BUNDLE", &roots);
         }
-        let child = command.envs(settings.iter().copied()).spawn()?;
-        Ok(Self { child, log, roots })
+        command.envs(settings.iter().copied());
+        let started_at = Instant::now();
+        let child = command.spawn()?;
+        Ok(Self {
+            child,
+            started_at,
+            log,
+            roots,
+        })
+    }
+
+    /// When its process was started: after all that was prepared for it.
+    pub fn started_at(&self) -> Instant {
+        self.started_at
     }
 
     /// The lines that it has logged so far.

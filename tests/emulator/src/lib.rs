@@ -123,6 +123,13 @@ impl Emulator {
         Self::start_with_tls_that_prefers(&[])
     }
 
+    /// Starts with TLS and certificates of the kind that AWS has: RSA with 2,048 bits, and an
+    /// authority between the server and the root.
+    pub fn start_with_certificates_like_aws() -> io::Result<Self> {
+        let (config, certificate) = tls::like_aws()?;
+        Self::serve(0, Some(&config), Some(certificate))
+    }
+
     /// Starts with TLS that names these protocols for what is spoken over it, such as `h2`, in the
     /// order of preference. It speaks HTTP/1.1, whatever is agreed on.
     pub fn start_with_tls_that_prefers(protocols: &[&str]) -> io::Result<Self> {
@@ -151,7 +158,7 @@ impl Emulator {
         if self.certificate.is_some() { "https" } else { "http" }
     }
 
-    /// The certificate of the TLS, in PEM, for the file that `SSL_CERT_FILE` names.
+    /// The root certificate of the TLS, in PEM, for the file that `SSL_CERT_FILE` names.
     pub fn certificate(&self) -> Option<&str> {
         self.certificate.as_deref()
     }
