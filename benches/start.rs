@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const REST: Duration = Duration::from_millis(50);
 const RESTED: usize = 50;
 
-const COLD: usize = 20;
+const COLD: usize = 60;
 const WARM: usize = 200;
 /// Warm invocations of one peer before it is the other's turn: after each turn it finds the caches
 /// full of the other.
@@ -250,12 +250,11 @@ impl Bench {
         let calls = self.reset();
         let runtime_api = RuntimeApi::start().unwrap();
         runtime_api.deliver(event());
-        let begun = Instant::now();
         let function = peer.start(&self.emulator, &runtime_api);
         if let Some(quota) = quota {
             quota.hold(&function);
         }
-        let arrived = disconnect(&calls) - begun;
+        let arrived = disconnect(&calls) - function.started_at();
         if peer.is_function {
             runtime_api.reported(PATIENCE).expect("a report");
         }
@@ -654,7 +653,7 @@ fn main() {
         println!("usage: cargo bench --bench start -- FUNCTION PYTHON_BIN LAST RESULT (make bench does it)");
         return;
     };
-    let emulator = Emulator::start_with_tls().unwrap();
+    let emulator = Emulator::start_with_certificates_like_aws().unwrap();
     emulator.add_topic(TOPIC, None);
     let peers = peers(function, Path::new(python), &emulator);
     let mut bench = Bench { emulator, peers };
