@@ -43,9 +43,9 @@ pub struct Function {
     pub allow_list_sha256: Option<String>,
 }
 
-/// The SDK's variables for the endpoints, and those for the certificates that they have. The
-/// function reads the SDK's itself: the SDK panics on an empty one, and refuses every call with one
-/// that has no scheme. A deployment fault would then look like a fault of the function.
+/// The SDK's endpoint variables, and where the root certificates are. The function reads the SDK's
+/// variables itself: the SDK panics on an empty one, and refuses every call with one that has no
+/// scheme. A deployment fault would then look like a fault of the function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// `AWS_ENDPOINT_URL_KMS`, or else `AWS_ENDPOINT_URL`.

@@ -16,7 +16,7 @@
 //! `log` and `error` are what the steps are written in.
 //!
 //! No module reads the environment or the wall clock by itself: `main` passes both in. The
-//! libraries under the HTTP client read `SSL_CERT_DIR` and the proxy variables, the SDK's
+//! libraries under the HTTP client read the proxy variables and `SSL_CERT_DIR`, the SDK's
 //! credential providers read theirs, and the Lambda runtime library reads the variables that Lambda
 //! sets for it.
 //!

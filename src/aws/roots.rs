@@ -18,8 +18,8 @@ use crate::config::RootCertificates;
 /// How much of the file is read at once.
 const CHUNK: usize = 16 * 1024;
 
-/// Amazon Linux has this file beside the one with all certificates. Its sections are `TRUSTED
-/// CERTIFICATE`, which the library skips.
+/// Amazon Linux has this file beside the one with all certificates. It is skipped by its name: its
+/// sections are `TRUSTED CERTIFICATE` there, which the library skips.
 const SKIPPED: &str = "ca-bundle.trust.crt";
 
 /// Reads the root certificates, some 140 on Lambda, and warns if there are none.
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// Each is made anew.
+    /// A new certificate at each call.
     fn certificate() -> String {
         Emulator::start_with_tls().unwrap().certificate().unwrap().to_owned()
     }
@@ -213,6 +213,12 @@ mod tests {
     }
 
     #[test]
+    fn certificates_of_this_machine_are_those_that_the_library_finds() {
+        let machine = RootCertificates::Machine;
+        assert_eq!(anchors(&roots(&machine)), anchors(&by_library(&machine)));
+    }
+
+    #[test]
     fn machines_file_is_enough_only_if_its_directories_have_no_other() {
         let (machine, elsewhere) = (Folder::new("machine"), Folder::new("elsewhere"));
         let file = elsewhere.file("bundle.pem", certificate());
@@ -224,7 +230,7 @@ mod tests {
         };
         std::os::unix::fs::symlink(&file, machine.0.join("ca-bundle.crt")).unwrap();
         machine.file("ca-bundle.trust.crt", "");
-        assert_eq!(found(), Some(file.clone()), "as on Amazon Linux");
+        assert_eq!(found(), Some(file.clone()));
         let other = machine.file("of-the-company.pem", "");
         assert_eq!(found(), None);
         fs::remove_file(other).unwrap();

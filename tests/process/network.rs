@@ -268,7 +268,8 @@ fn a_proxy_gets_its_credentials_and_no_host_that_is_left_out() {
     assert_eq!(asked.try_iter().count(), 0);
 }
 
-/// AWS's endpoints have certificates of RSA, which an authority between them and the root has signed.
+/// Certificates of RSA, signed by an authority between them and the root, as we assume AWS's
+/// endpoints have.
 #[test]
 fn certificates_like_those_of_aws_are_trusted() {
     let emulator = Emulator::start_with_certificates_like_aws().unwrap();

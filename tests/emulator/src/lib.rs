@@ -123,8 +123,8 @@ impl Emulator {
         Self::start_with_tls_that_prefers(&[])
     }
 
-    /// Starts with TLS and certificates of the kind that AWS has: RSA with 2,048 bits, and an
-    /// authority between the server and the root.
+    /// Starts with TLS and certificates of the kind that we assume AWS has: RSA with 2,048 bits, and
+    /// an authority between the server and the root.
     pub fn start_with_certificates_like_aws() -> io::Result<Self> {
         let (config, certificate) = tls::like_aws()?;
         Self::serve(0, Some(&config), Some(certificate))

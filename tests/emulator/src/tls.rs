@@ -29,7 +29,7 @@ pub(crate) fn loopback(protocols: &[&str]) -> io::Result<(Arc<ServerConfig>, Str
         .map_err(io::Error::other)
 }
 
-/// The same with certificates of the kind that AWS has, which take a second to make.
+/// The same with certificates of the kind that we assume AWS has, which take longer to make.
 pub(crate) fn like_aws() -> io::Result<(Arc<ServerConfig>, String)> {
     rsa()
         .and_then(|identity| serve(identity, &[]))
