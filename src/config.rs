@@ -56,7 +56,7 @@ pub struct Endpoints {
     pub use_fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub use_dual_stack: bool,
-    /// What an endpoint's certificate must lead to.
+    /// The root certificates that AWS's certificates are checked with.
     pub root_certificates: RootCertificates,
 }
 

@@ -16,9 +16,9 @@
 //! `log` and `error` are what the steps are written in.
 //!
 //! No module reads the environment or the wall clock by itself: `main` passes both in. The
-//! libraries under the HTTP client read the proxy variables and `SSL_CERT_DIR`, the SDK's
-//! credential providers read theirs, and the Lambda runtime library reads the variables that Lambda
-//! sets for it.
+//! libraries under the HTTP client read the proxy variables, `SSL_CERT_FILE` and `SSL_CERT_DIR`,
+//! the SDK's credential providers read theirs, and the Lambda runtime library reads the variables
+//! that Lambda sets for it.
 //!
 //! The glossary is in `docs/architecture.md`.
 

@@ -1,4 +1,4 @@
-//! The root certificates that a server's certificate must lead to.
+//! Reads the root certificates, which the certificates of servers are checked with.
 
 use std::{
     fs::{self, File},
@@ -37,8 +37,8 @@ pub(super) fn roots(certificates: &RootCertificates) -> RootCertStore {
     let roots = roots.unwrap_or_else(|| by_library(certificates));
     if roots.is_empty() {
         warn!(
-            "There is no root certificate, so no TLS connection can be opened. Advice: check SSL_CERT_FILE \
-             and SSL_CERT_DIR."
+            "There is no root certificate. The function cannot open a TLS connection without one. Advice: check \
+             SSL_CERT_FILE and SSL_CERT_DIR."
         );
     }
     roots
@@ -59,7 +59,7 @@ fn by_library(certificates: &RootCertificates) -> RootCertStore {
 }
 
 /// The machine's file of certificates, if it is all that the library would read: its directories
-/// have no other file, as on Lambda.
+/// have no other file, as we assume of Lambda.
 fn only_file(found: ProbeResult) -> Option<PathBuf> {
     let file = found.cert_file?;
     let id = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino()));

@@ -27,6 +27,7 @@ use kms::{Key, KeyStore, Kms, State};
 pub use server::Connection;
 use server::{Answer, Asked, Reply, Server};
 use sns::{Message, Parameters, Sns, Topic};
+use tls::Kind;
 use tokio_rustls::rustls::ServerConfig;
 
 /// The account of everything here.
@@ -126,14 +127,17 @@ impl Emulator {
     /// Starts with TLS and certificates of the kind that we assume AWS has: RSA with 2,048 bits, and
     /// an authority between the server and the root.
     pub fn start_with_certificates_like_aws() -> io::Result<Self> {
-        let (config, certificate) = tls::like_aws()?;
-        Self::serve(0, Some(&config), Some(certificate))
+        Self::serve_with_tls(Kind::LikeAws, &[])
     }
 
     /// Starts with TLS that names these protocols for what is spoken over it, such as `h2`, in the
     /// order of preference. It speaks HTTP/1.1, whatever is agreed on.
     pub fn start_with_tls_that_prefers(protocols: &[&str]) -> io::Result<Self> {
-        let (config, certificate) = tls::loopback(protocols)?;
+        Self::serve_with_tls(Kind::SelfSigned, protocols)
+    }
+
+    fn serve_with_tls(kind: Kind, protocols: &[&str]) -> io::Result<Self> {
+        let (config, certificate) = tls::loopback(kind, protocols)?;
         Self::serve(0, Some(&config), Some(certificate))
     }
 

@@ -11,9 +11,18 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
+/// How the server's certificate is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// One certificate, which is the root too.
+    SelfSigned,
+    /// Of the kind that we assume AWS has. They take longer to make.
+    LikeAws,
+}
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a server shows, and what a client trusts.
+/// The certificates and the key of a server, and the root certificate that a client trusts.
 struct Identity {
     /// Its own certificate, and those between it and the root.
     chain: Vec<CertificateDer<'static>>,
@@ -22,17 +31,14 @@ struct Identity {
     root: String,
 }
 
-/// The server's side, and the root certificate in PEM.
-pub(crate) fn loopback(protocols: &[&str]) -> io::Result<(Arc<ServerConfig>, String)> {
-    self_signed()
+/// The configuration of a server, and the root certificate in PEM.
+pub(crate) fn loopback(kind: Kind, protocols: &[&str]) -> io::Result<(Arc<ServerConfig>, String)> {
+    let identity = match kind {
+        Kind::SelfSigned => self_signed(),
+        Kind::LikeAws => rsa(),
+    };
+    identity
         .and_then(|identity| serve(identity, protocols))
-        .map_err(io::Error::other)
-}
-
-/// The same with certificates of the kind that we assume AWS has, which take longer to make.
-pub(crate) fn like_aws() -> io::Result<(Arc<ServerConfig>, String)> {
-    rsa()
-        .and_then(|identity| serve(identity, &[]))
         .map_err(io::Error::other)
 }
 
