@@ -236,7 +236,9 @@ impl Alarm {
         } else {
             "none of its metrics has a dimension CustomKeyStoreId (a composite alarm has no metrics)"
         };
-        let name = self.name.as_deref().unwrap_or("NAME");
+        // Somebody may paste the Input into a shell, in quotes.
+        let is_plain = |name: &&str| name.chars().all(|c| c.is_alphanumeric() || " _-/.:".contains(c));
+        let name = self.name.as_deref().filter(is_plain).unwrap_or("NAME");
         let input = context.example.trim_end_matches('}');
         let reason = Value::from(format!("alarm {}", text::cut(name, 64)));
         Fault::new(

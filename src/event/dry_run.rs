@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::fields::Object;
+use crate::json;
 
 /// True if a name begins so, whatever its case and its separators are: `dryRun`, `DRY_RUN`,
 /// `dry-run`, `DryRunn`. `wanted` is in small letters without separators.
@@ -21,52 +22,75 @@ pub(super) const DRY_RUN: &str = "dryrun";
 /// The keys of these objects are names that people choose: the tags of an alarm
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html>),
 /// the dimensions of a metric, the attributes of a contributor. None of them asks for anything.
-const NAMES_OF_PEOPLE: [&str; 5] = [
-    "alarmTags",
-    "AlarmTags",
-    "dimensions",
-    "attributes",
-    "AlarmContributorAttributes",
+/// With the object that each is in, where other objects could have the name too.
+const NAMES_OF_PEOPLE: [(Option<&str>, &str); 5] = [
+    (None, "alarmTags"),
+    (None, "AlarmTags"),
+    (None, "AlarmContributorAttributes"),
+    (Some("metric"), "dimensions"),
+    (Some("alarmContributor"), "attributes"),
 ];
 
-/// True if a key anywhere in the value asks for a dry run, in a text inside it too. `false` does
-/// not ask for one.
-pub(super) fn is_asked_for(value: &Value) -> bool {
+fn is_of_people(inside: &str, name: &str) -> bool {
+    NAMES_OF_PEOPLE
+        .iter()
+        .any(|(object, people)| *people == name && object.is_none_or(|object| object == inside))
+}
+
+/// True if a key anywhere in the object asks for a dry run, in a JSON document inside a text too.
+/// `false` does not ask for one.
+pub(super) fn is_asked_for_in(object: &Object) -> bool {
+    is_asked_for_inside("", object)
+}
+
+fn is_asked_for_inside(inside: &str, object: &Object) -> bool {
+    object.iter().any(|(name, value)| {
+        let asks = begins_like(name, DRY_RUN) && !is_false(value);
+        asks || (!is_of_people(inside, name) && is_asked_for(name, value))
+    })
+}
+
+fn is_asked_for(inside: &str, value: &Value) -> bool {
     match value {
-        Value::Object(object) => is_asked_for_in(object),
-        Value::Array(items) => items.iter().any(is_asked_for),
-        // A JSON text inside it, such as the message of an SNS record.
-        Value::String(text) => is_asked_for_in_text(text),
+        Value::Object(object) => is_asked_for_inside(inside, object),
+        Value::Array(items) => items.iter().any(|item| is_asked_for(inside, item)),
+        Value::String(text) => is_asked_for_in_document(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// The same for an object.
-pub(super) fn is_asked_for_in(object: &Object) -> bool {
-    object.iter().any(|(name, value)| {
-        let asks = begins_like(name, DRY_RUN) && !is_false(value);
-        asks || (!NAMES_OF_PEOPLE.contains(&name.as_str()) && is_asked_for(value))
-    })
+/// The same for a text that is a JSON document, such as the message of an SNS record, or that
+/// begins like one. Other texts ask for nothing: an alarm's description may tell how to send a dry
+/// run.
+fn is_asked_for_in_document(text: &str) -> bool {
+    if !text.trim_start().starts_with(['{', '[', '"']) {
+        return false;
+    }
+    json::parse(text).map_or_else(|_| is_asked_for_in_text(text), |value| is_asked_for("", &value))
 }
 
 /// The first key anywhere in the object that asks for a dry run. What is written in a text is not a
 /// key: a person may write about a dry run in a reason.
 pub(super) fn key_in(object: &Object) -> Option<&str> {
+    key_inside("", object)
+}
+
+fn key_inside<'a>(inside: &str, object: &'a Object) -> Option<&'a str> {
     object.iter().find_map(|(name, value)| {
-        if NAMES_OF_PEOPLE.contains(&name.as_str()) {
+        if is_of_people(inside, name) {
             return None;
         }
         if begins_like(name, DRY_RUN) && !is_false(value) {
             return Some(name.as_str());
         }
-        key_in_value(value)
+        key_in_value(name, value)
     })
 }
 
-fn key_in_value(value: &Value) -> Option<&str> {
+fn key_in_value<'a>(inside: &str, value: &'a Value) -> Option<&'a str> {
     match value {
-        Value::Object(object) => key_in(object),
-        Value::Array(items) => items.iter().find_map(key_in_value),
+        Value::Object(object) => key_inside(inside, object),
+        Value::Array(items) => items.iter().find_map(|item| key_in_value(inside, item)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
@@ -77,17 +101,28 @@ fn is_false(value: &Value) -> bool {
     *value == Value::Bool(false) || attribute.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
-/// The same for a text that could not be read as JSON: something in quotes, a colon, and not
-/// `false`.
+/// The same for a text that could not be read as JSON: a name, a colon, and not `false`. A shell
+/// may have taken the quotes away.
 pub(super) fn is_asked_for_in_text(text: &str) -> bool {
-    text.match_indices('"').any(|(at, _)| {
-        let Some((name, rest)) = text.get(at + 1..).and_then(|rest| rest.split_once('"')) else {
-            return false;
-        };
-        // In a JSON text inside a JSON text, the quotes are escaped.
-        let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
-        begins_like(name.trim_end_matches('\\'), DRY_RUN) && value.is_some_and(|value| !value.starts_with("false"))
+    text.match_indices(':').any(|(at, _)| {
+        let (before, after) = text.split_at(at);
+        let is_false = after.trim_start_matches(':').trim_start().starts_with("false");
+        !is_false && begins_like(name_before(before), DRY_RUN)
     })
+}
+
+/// The name that a text ends with, in quotes or not.
+fn name_before(text: &str) -> &str {
+    let text = text.trim_end();
+    for quote in ['"', '\''] {
+        if let Some(text) = text.strip_suffix(quote) {
+            let begin = text.rfind(quote).map_or(0, |at| at + 1);
+            return text.get(begin..).unwrap_or_default();
+        }
+    }
+    let is_in_a_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let name = text.trim_end_matches(is_in_a_name);
+    text.get(name.len()..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -95,13 +130,37 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn asks(value: &Value) -> bool {
+        is_asked_for("", value)
+    }
+
     #[test]
     fn every_spelling_of_a_dry_run_is_found() {
         for name in ["DryRun", "dryRun", "dry_run", "DRYRUN", "dry-run", "Dry Run", "DryRunn"] {
-            assert!(is_asked_for(&json!({ "a": [{ name: "true" }] })), "{name}");
-            assert!(is_asked_for_in_text(&format!("{{\"{name}\": true")), "{name}");
-            assert!(is_asked_for_in_text(&format!("{{\\\"{name}\\\":1")), "{name}");
+            assert!(asks(&json!({ "a": [{ name: "true" }] })), "{name}");
+            for text in [
+                format!("{{\"{name}\": true"),
+                format!("{{\\\"{name}\\\":1"),
+                format!("{{'{name}' : True"),
+            ] {
+                assert!(is_asked_for_in_text(&text), "{text}");
+                assert!(asks(&json!({ "Message": text })), "{text}");
+            }
         }
+        // As PowerShell hands it over.
+        assert!(asks(&json!({ "Message": "{CustomKeyStoreId:cks-1,DryRun:true}" })));
+    }
+
+    #[test]
+    fn a_document_inside_a_text_is_searched_and_other_texts_are_not() {
+        let inner = json!({ "CustomKeyStoreId": "cks-1", "DryRun": true }).to_string();
+        assert!(asks(&json!({ "Message": inner })));
+        assert!(asks(&json!({ "Message": json!({ "Message": inner }).to_string() })));
+        let advice = format!("Test: --payload '{inner}'");
+        assert!(!asks(&json!({ "AlarmDescription": advice })));
+        assert!(!asks(
+            &json!({ "Message": json!({ "AlarmDescription": advice }).to_string() })
+        ));
     }
 
     #[test]
@@ -115,15 +174,29 @@ mod tests {
             |value: &str| json!({ "Sns": { "MessageAttributes": { "DryRun": { "Type": "String", "Value": value } } } });
         assert_eq!(found(attribute("true")), Some("DryRun".into()));
         assert_eq!(found(attribute("False")), None);
-        assert!(is_asked_for(&attribute("true")) && !is_asked_for(&attribute("False")));
-        let tagged =
-            json!({ "detail": { "alarmTags": { "DryRun": "no" }, "metric": { "dimensions": { "dry-run": "x" } } } });
-        assert_eq!(found(tagged.clone()), None);
-        assert!(!is_asked_for(&tagged));
+        assert!(asks(&attribute("true")) && !asks(&attribute("False")));
         assert_eq!(
             found(json!({ "DryRun": false, "Reason": "tried with \"DryRun\": true" })),
             None
         );
+    }
+
+    #[test]
+    fn names_that_people_choose_ask_for_nothing_where_aws_puts_them() {
+        for (value, is_found) in [
+            (json!({ "detail": { "alarmTags": { "DryRun": "no" } } }), false),
+            (json!({ "metric": { "dimensions": { "dry-run": "x" } } }), false),
+            (
+                json!({ "alarmContributor": { "attributes": { "DryRun": "x" } } }),
+                false,
+            ),
+            (json!({ "AlarmContributorAttributes": { "DryRun": "x" } }), false),
+            (json!({ "detail": { "attributes": { "DryRun": true } } }), true),
+            (json!({ "dimensions": { "DryRun": true } }), true),
+        ] {
+            let key = value.as_object().and_then(key_in);
+            assert_eq!((key.is_some(), asks(&value)), (is_found, is_found), "{value}");
+        }
     }
 
     #[test]
@@ -133,7 +206,7 @@ mod tests {
             json!({ "Dry": true }),
             json!({ "Reason": "DryRun" }),
         ] {
-            assert!(!is_asked_for(&value), "{value}");
+            assert!(!asks(&value), "{value}");
             assert!(!is_asked_for_in_text(&value.to_string()), "{value}");
         }
     }

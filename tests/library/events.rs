@@ -599,6 +599,46 @@ fn an_envelope_that_names_a_key_store_of_its_own_too_is_refused() {
     }
 }
 
+/// Somebody may paste the advised Input into a shell.
+#[test]
+fn name_that_a_shell_would_interpret_is_not_in_the_advice() {
+    let mut event: Value = serde_json::from_str(&files()["alarm-eventbridge-composite"]).unwrap();
+    for (name, shown) in [
+        ("Proxy errors 5.1", "alarm Proxy errors 5.1"),
+        ("x'; id; '", "alarm NAME"),
+        ("$(id)", "alarm NAME"),
+    ] {
+        event["detail"]["alarmName"] = name.into();
+        let Request::Refuse { error, .. } = read(&event.to_string()).request else {
+            panic!("it names no key store");
+        };
+        assert!(
+            error.instead.contains(&format!("\"Reason\": \"{shown}\"")),
+            "{}",
+            error.instead
+        );
+    }
+}
+
+/// The description of an alarm may tell how to try the function out. That makes no trial of it.
+#[test]
+fn text_about_a_dry_run_does_not_make_a_refusal_one() {
+    let about = r#"Test: aws lambda invoke --payload '{"CustomKeyStoreId":"cks-1","DryRun":true}'"#;
+    let mut bus: Value = serde_json::from_str(&files()["alarm-eventbridge-composite"]).unwrap();
+    bus["detail"]["configuration"]["description"] = about.into();
+    let mut sns: Value = serde_json::from_str(&files()["alarm-sns-composite"]).unwrap();
+    let mut message: Value = serde_json::from_str(sns["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
+    message["AlarmDescription"] = about.into();
+    sns["Records"][0]["Sns"]["Message"] = message.to_string().into();
+    let direct = json!({ "CustomKeyStoreId": "cks-1", "Reasn": about });
+    for event in [bus, sns, direct] {
+        let Request::Refuse { dry_run, .. } = read(&event.to_string()).request else {
+            panic!("refused: {event}");
+        };
+        assert!(!dry_run, "{event}");
+    }
+}
+
 /// A field that is named as misplaced is not named again as one that is inside the event.
 #[test]
 fn misplaced_dry_run_is_one_fault() {
