@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -759,9 +760,21 @@ def triggers_page(cloud, inbox, pages):
     notice = delivered(cloud, inbox, "constant Input", lambda: events.put_events(Entries=[entry]), "direct")
     check("constant Input: the rule is who asked", notice["requestedBy"] == "rule hsm-unhealthy", notice)
     events.create_event_bus(Name="central")
-    (central,) = pages.take("docs/multi-account.md", "Pull the switch from one place")
+    rule, central = pages.take("docs/multi-account.md", "Pull the switch from one place")
     shown = json.loads(typed(cloud, [central]))
     check("the central account's event is taken", shown["FailedEntryCount"] == 0, shown)
+    typed(cloud, [rule])
+    # There is no second account here, so the same target is tried with an event of this one.
+    events.put_rule(Name="central-switch", EventPattern=json.dumps({"source": ["com.example.central"]}))
+    inbox.take()
+    (entry,) = json.loads(shlex.split(central)[-1])
+    entry = {**entry, "EventBusName": "default", "Source": "com.example.central"}
+    trial = {**entry, "Detail": json.dumps({**json.loads(entry["Detail"]), "DryRun": True})}
+    events.put_events(Entries=[trial])
+    notice = inbox.wait_for("DRY_RUN")[-1]
+    check("central switch: a trial is a dry run", notice["dryRun"] and cloud.state(PAYMENTS) == "CONNECTED", notice)
+    notice = delivered(cloud, inbox, "central switch", lambda: events.put_events(Entries=[entry]), "direct")
+    check("central switch: the central account is who asked", notice["requestedBy"] == "444455556666", notice)
 
 
 def company(cloud, template):

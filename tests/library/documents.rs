@@ -167,43 +167,45 @@ fn the_documented_report_is_an_outcome() {
     validator.validate(&reports[0].1).unwrap();
 }
 
-/// The rule for an account whose switch is pulled from a central one, and its constant Input.
+/// The rule for an account whose switch is pulled from a central one: the function gets the
+/// event's detail, so that a trial is a dry run and a misspelt one is refused.
 #[test]
-fn rule_for_a_central_account_works() {
-    let blocks = blocks_of(MULTI_ACCOUNT);
-    let under: Vec<_> = blocks
-        .iter()
-        .filter(|(heading, _)| heading == "Pull the switch from one place")
-        .map(|(_, block)| block)
-        .collect();
-    let [rule, input] = under[..] else {
-        panic!("a rule and its Input");
+fn rule_for_a_central_account_works_and_acts_on_no_trial() {
+    let quoted = |begin: &str, end: char| {
+        let (_, rest) = MULTI_ACCOUNT.split_once(begin).expect(begin);
+        rest.split(end).next().unwrap().to_owned()
     };
+    let rule: Value = serde_json::from_str(&quoted("--event-pattern '", '\'')).unwrap();
+    assert_eq!(quoted("\"InputPath\": \"\\$.", '"'), "detail");
+    let entries: Value = serde_json::from_str(&quoted("put-events --entries '", '\'')).unwrap();
+    let detail: Value = serde_json::from_str(entries[0]["Detail"].as_str().unwrap()).unwrap();
+
     let mut central = event_file("eventbridge-custom.json");
-    assert!(!matches(rule, &central), "not for the account's own events");
+    central["detail"] = detail.clone();
+    assert!(!matches(&rule, &central), "not for the account's own events");
     central["account"] = "444455556666".into();
-    assert!(matches(rule, &central));
-    for spelling in ["DryRun", "dryRun"] {
-        let mut trial = central.clone();
-        trial["detail"][spelling] = true.into();
-        assert!(
-            !matches(rule, &trial),
-            "a trial does not reach the constant Input: {trial}"
-        );
-    }
-    // The envelope by itself would be refused, which is why the rule has an Input.
+    assert!(matches(&rule, &central));
     let own = AccountRegion {
         account: Some("123456789012".into()),
         region: Some("us-east-1".into()),
     };
-    assert!(matches!(
-        event::read(&central.to_string().as_str().into(), &own).request,
-        Request::Refuse { .. }
-    ));
-    assert!(matches!(
-        event::read(&input.to_string().as_str().into(), &own).request,
-        Request::Disconnect { .. }
-    ));
+    let read = |event: &Value| event::read(&event.to_string().as_str().into(), &own).request;
+    // The envelope by itself would be refused, which is why the rule has an InputPath.
+    assert!(matches!(read(&central), Request::Refuse { .. }));
+    assert!(matches!(read(&detail), Request::Disconnect { dry_run: false, .. }));
+    for (spelling, is_one) in [
+        ("DryRun", true),
+        ("dryRun", true),
+        ("dry_run", false),
+        ("Dryrun", false),
+    ] {
+        let mut trial = detail.clone();
+        trial[spelling] = true.into();
+        let request = read(&trial);
+        let acts = matches!(request, Request::Disconnect { dry_run: false, .. });
+        let is_dry_run = matches!(request, Request::Disconnect { dry_run: true, .. });
+        assert_eq!((acts, is_dry_run), (false, is_one), "{spelling}");
+    }
 }
 
 /// The policy denies tampering to all but the named roles, and fits. It allows the switch itself
