@@ -154,15 +154,14 @@ impl fmt::Display for InvalidConfiguration {
         f.write_str("the function's environment is faulty, so no event is acted on: ")?;
         for (index, fault) in self.faults.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{fault}")?;
+            write!(f, "{separator}{}", fault.shown(HELD_SHOWN / self.faults.len()))?;
         }
         Ok(())
     }
 }
 
 /// One variable whose value is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} {}, expected {expected}", found(.held.as_deref(), .why))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The variable's name.
     pub variable: &'static str,
@@ -174,14 +173,20 @@ pub struct Fault {
     pub expected: &'static str,
 }
 
-/// A topic's ARN has at most some 330 characters, and a list of the ten key stores of an account
+/// What all faulty variables held is shown in so many characters, so that a report has room for
+/// every fault. A topic's ARN has at most some 330, and a list of the ten key stores of an account
 /// 260.
-const HELD_SHOWN: usize = 1024;
+const HELD_SHOWN: usize = 700;
 
-fn found(held: Option<&str>, why: &str) -> String {
-    match held {
-        None => "is not set".into(),
-        Some(held) => format!("is {}: {why}", text::quote_to(HELD_SHOWN, held)),
+impl Fault {
+    /// The fault as a part of a sentence, with at most `limit` characters of what the variable
+    /// held.
+    fn shown(&self, limit: usize) -> String {
+        let found = match &self.held {
+            None => "is not set".into(),
+            Some(held) => format!("is {}: {}", text::quote_to(limit, held), self.why),
+        };
+        format!("{} {found}, expected {}", self.variable, self.expected)
     }
 }
 
@@ -192,6 +197,8 @@ const RUNBOOK: &str = "an https:// address of at most 512 characters, or nothing
 const BOOLEAN: &str = "true or false";
 const REGION: &str =
     "the Region's code, such as us-east-1 (Lambda sets it; set it yourself when you run the function elsewhere)";
+/// The address of any service, of KMS, and of SNS.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_SNS"];
 const ENDPOINT: &str = "an http:// or https:// URL, or nothing";
 
 /// The environment, and what is wrong with it so far.
@@ -247,10 +254,11 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
                 self.read(name, ENDPOINT, endpoint).flatten()
             }
         };
-        let any = endpoint("AWS_ENDPOINT_URL");
-        let kms = endpoint("AWS_ENDPOINT_URL_KMS").or_else(|| any.clone());
-        let sns = endpoint("AWS_ENDPOINT_URL_SNS").or(any);
-        let has_own = kms.is_some() || sns.is_some();
+        let [any, kms, sns] = ENDPOINTS.map(&mut endpoint);
+        let (kms, sns) = (kms.or_else(|| any.clone()), sns.or(any));
+        // One that is faulty counts too, so that both faults are reported.
+        let is_set = |name: &&str| (self.lookup)(name).is_some_and(|held| !held.is_empty());
+        let has_own = !is_ignored && ENDPOINTS.iter().any(is_set);
         Endpoints {
             use_fips: self.flag_without("AWS_USE_FIPS_ENDPOINT", has_own),
             use_dual_stack: self.flag_without("AWS_USE_DUALSTACK_ENDPOINT", has_own),
@@ -583,9 +591,28 @@ mod tests {
                 let both = [(name, Some("http://127.0.0.1:1")), (switch, Some("true"))];
                 let message = config(&both).unwrap_err().to_string();
                 assert!(message.contains(&format!("{switch} is \"true\"")), "{message}");
+                let faulty = [(name, Some("x")), (switch, Some("true"))];
+                assert_eq!(config(&faulty).unwrap_err().variables(), format!("{name}, {switch}"));
+                let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Some("true"));
+                assert!(config(&[faulty[0], faulty[1], ignored]).is_ok());
             }
             let alone = config(&[(switch, Some("true"))]).unwrap().endpoints;
             assert!(alone.use_fips != alone.use_dual_stack, "{switch}");
+        }
+    }
+
+    /// A report has 1,600 characters for them.
+    #[test]
+    fn long_values_leave_room_for_every_fault() {
+        let long = "x".repeat(2000);
+        let faulty = ["ALLOWED_KEY_STORE_IDS", "TOPIC_ARN", "DRY_RUN", "RUNBOOK_URL"];
+        let message = config(&faulty.map(|name| (name, Some(long.as_str()))))
+            .unwrap_err()
+            .to_string();
+        let length = message.chars().count();
+        assert!(length <= 1600, "{length}: {message}");
+        for name in faulty {
+            assert!(message.contains(&format!("{name} is \"xxx")), "{message}");
         }
     }
 
