@@ -100,7 +100,7 @@ impl Procedure<'_> {
             if (is_last || is_due)
                 && let Some(answer) = self.state_as_answer(progress).await
             {
-                progress.under_way.get_or_insert_with(Instant::now);
+                progress.accepted_at.get_or_insert_with(Instant::now);
                 return Ok(answer);
             }
             // The read may have used up the remaining time.
@@ -193,14 +193,14 @@ impl Procedure<'_> {
                 if !is_ours && seen.is_first_disconnected(now) {
                     return Look::OnceMore;
                 }
-                progress.under_way.get_or_insert(now);
-                progress.verified = Some(now);
+                progress.accepted_at.get_or_insert(now);
+                progress.verified_at = Some(now);
                 Look::Ended(End::Disconnected {
                     already: seen.only_disconnected,
                 })
             }
             ConnectionState::Disconnecting => {
-                progress.under_way.get_or_insert(now);
+                progress.accepted_at.get_or_insert(now);
                 *seen = Seen {
                     was_disconnecting: true,
                     ..Seen::default()
@@ -217,9 +217,17 @@ impl Procedure<'_> {
                     *seen = seen.contradicted(contradictions);
                     return Look::NotYet(None);
                 }
-                // The store was disconnecting before, and is connected again now.
-                *seen = Seen::default();
-                self.request_again(progress).await
+                let look = self.request_again(progress).await;
+                // If KMS gave no answer, the next such read leads to the next request.
+                let contradictions = match look {
+                    Look::NotYet(Some(_)) => READS_IN_A_ROW - 1,
+                    Look::NotYet(None) | Look::OnceMore | Look::Ended(_) => 0,
+                };
+                *seen = Seen {
+                    contradictions,
+                    ..Seen::default()
+                };
+                look
             }
         }
     }
@@ -253,7 +261,7 @@ impl Procedure<'_> {
         }
         if let Ok(Answer::Accepted) = answer {
             progress.is_accepted = true;
-            progress.under_way.get_or_insert_with(Instant::now);
+            progress.accepted_at.get_or_insert_with(Instant::now);
         }
         progress.is_invalid_state |= matches!(answer, Ok(Answer::InvalidState));
         answer
@@ -311,7 +319,7 @@ enum Look {
 struct Seen {
     /// KMS rejected the first request, and no state but `DISCONNECTED` was read since.
     only_disconnected: bool,
-    /// `DISCONNECTING` was read, and no state that contradicts it since.
+    /// `DISCONNECTING` was read, and since then not [`READS_IN_A_ROW`] states that contradict it.
     was_disconnecting: bool,
     /// True if the last state read is `DISCONNECTED`, and must be read once more.
     wants_another: bool,

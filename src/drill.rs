@@ -22,9 +22,9 @@ use crate::{
     text,
 };
 
-/// Runs the drill against one key store. The outcome is that of the state: a dry run whose store
+/// Does a dry run against one key store. The outcome is that of the state: a dry run whose store
 /// cannot be read has failed, because a real run could not be verified.
-pub(crate) async fn drill(
+pub(crate) async fn rehearse(
     app: &App,
     target: &Target,
     dry_run: DryRun,

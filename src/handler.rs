@@ -1,20 +1,20 @@
 //! One invocation: the whole path, from the payload to the result.
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{
     app::App,
-    budget::{Budget, EARLY_NOTICE_LEAST, EARLY_NOTICE_LIMIT, NOTICE_LIMIT, share},
+    budget::{Budget, EARLY_NOTICE_LEAST, EARLY_NOTICE_LIMIT, share},
     disconnect::{End, Procedure},
-    drill::drill,
+    drill::rehearse,
     error::{Error, ErrorType},
     event::{self, Event, Ignored, Request},
     guard::Target,
     ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome, Stage},
     panic::caught,
-    publish::{ChatMessage, publish},
+    publish::{ChatMessage, publish, publish_last},
     report::{Metrics, Report, log_metrics, log_summary},
     run::{Invocation, Origin, Progress},
 };
@@ -30,7 +30,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let budget = Budget::new(started, invocation.deadline);
     let mut run = Run::default();
     // Boxed: on the stack of every caller it would take 16 kB.
-    let (origin, outcome) = Box::pin(run.carry_out(app, &invocation, started, budget)).await;
+    let (origin, outcome) = Box::pin(run.read_and_act(app, &invocation, started, budget)).await;
     let mut progress = run.progress;
     let report = Report::new(&origin, &progress, Stage::Final(&outcome));
     log_summary(&report);
@@ -39,13 +39,12 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let is_repeated = is_known && !app.config.topic.is_fifo();
     let mut notice = Ok(());
     if outcome.is_published() && !is_repeated {
-        let until = share(Instant::now(), budget.report_until, (1, 1), NOTICE_LIMIT);
-        notice = publish(&app.sns, &app.config.topic, &report, until, &mut progress).await;
-        if notice.is_ok() {
+        let chat = app.chat.as_ref().filter(|_| !is_known);
+        let (sent, chat) = publish_last(app, chat, &report, budget.report_until, &mut progress).await;
+        if sent.is_ok() {
             app.refusals.note(&report);
         }
-        let chat = app.chat.as_ref().filter(|_| !is_known);
-        let chat = ChatMessage::start(chat, &report, &invocation.request_id, budget.report_until);
+        notice = sent;
         for message in [run.early_chat, chat].into_iter().flatten() {
             message.end(&mut progress).await;
         }
@@ -79,7 +78,7 @@ struct Run {
 
 impl Run {
     /// Reads the event and carries it out. A panic in either is an outcome like any other.
-    async fn carry_out(
+    async fn read_and_act(
         &mut self,
         app: &App,
         invocation: &Invocation,
@@ -94,7 +93,7 @@ impl Run {
         match caught(async { event::read(&invocation.payload, &own) }).await {
             Ok(event) => {
                 let origin = unread.with_event(&event);
-                let outcome = caught(carry_out(app, event, budget, &origin, self)).await;
+                let outcome = caught(act(app, event, budget, &origin, self)).await;
                 let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(Failure::Panic(panic)));
                 (origin, outcome)
             }
@@ -104,7 +103,7 @@ impl Run {
 }
 
 /// Request → guard, and then the run or the dry run.
-async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
+async fn act(app: &App, event: Event, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
     let progress = &mut run.progress;
     let target = match event.request {
         Request::Disconnect { key_store, .. } => app.config.allowed.clear(&key_store),
@@ -114,7 +113,7 @@ async fn carry_out(app: &App, event: Event, budget: Budget, origin: &Origin, run
     match (target, origin.as_dry_run()) {
         (Err(not_allowed), _) => Outcome::Refused(not_allowed.into()),
         // Boxed: a real run does not carry it.
-        (Ok(target), Some(dry_run)) => Box::pin(drill(app, &target, dry_run, budget, origin, progress)).await,
+        (Ok(target), Some(dry_run)) => Box::pin(rehearse(app, &target, dry_run, budget, origin, progress)).await,
         (Ok(target), None) => disconnect(app, &target, budget, origin, run).await,
     }
 }
@@ -141,16 +140,13 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
         until: budget.work_until,
     };
     let not_yet = async |progress: &mut Progress| {
-        let early = Report::new(origin, progress, Stage::Early);
-        // This line is not a summary. An invocation has exactly one, at its end.
-        warn!(requestId = origin.request_id, "{}", early.message);
-        let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
-        if until.saturating_duration_since(Instant::now()) >= EARLY_NOTICE_LEAST {
-            // A failure is logged. The final notice is still published.
-            let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
-            let thread = origin.request_id.as_deref().unwrap_or_default();
-            // It is sent during the reads that follow, and awaited after them.
-            *early_chat = ChatMessage::start(app.chat.as_ref(), &early, thread, budget.work_until);
+        // The reads go on, also after a panic here.
+        match caught(Box::pin(report_early(app, budget, origin, progress))).await {
+            Ok(chat) => *early_chat = chat,
+            Err(panic) => error!(
+                requestId = origin.request_id,
+                "The early notice broke off with a panic: {panic}"
+            ),
         }
     };
     match procedure.run(progress, not_yet).await {
@@ -162,4 +158,20 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
         }),
         End::Failed(error) => Outcome::Failed(error.into()),
     }
+}
+
+/// Reports that the store is not disconnected yet. Returns the chat message, which is sent during
+/// the reads that follow, and awaited after them.
+async fn report_early(app: &App, budget: Budget, origin: &Origin, progress: &mut Progress) -> Option<ChatMessage> {
+    let early = Report::new(origin, progress, Stage::Early);
+    // This line is not a summary. An invocation has exactly one, at its end.
+    warn!(requestId = origin.request_id, "{}", early.message);
+    let until = share(Instant::now(), budget.work_until, (1, 2), EARLY_NOTICE_LIMIT);
+    if until.saturating_duration_since(Instant::now()) < EARLY_NOTICE_LEAST {
+        return None;
+    }
+    // A failure is logged. The final notice is still published.
+    let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
+    let thread = origin.request_id.as_deref().unwrap_or_default();
+    ChatMessage::start(app.chat.as_ref(), &early, thread, budget.work_until)
 }

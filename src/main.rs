@@ -31,7 +31,7 @@ pub(crate) async fn main() -> ExitCode {
     // Boxed: on the stack these futures take 34 kB of memory, also where they are not used.
     let ended = match Box::pin(init(lookup, clock)).await {
         Ok(Ready { app, check }) => match Box::pin(runtime::run(&app, check, clock)).await {
-            Ended::Disconnected(error) => Err(error),
+            Ended::RuntimeApiLost(error) => Err(error),
             Ended::NotHandedOver(why) => {
                 Box::pin(report_not_handed_over(&app, why, clock)).await;
                 Ok(())

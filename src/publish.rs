@@ -1,21 +1,22 @@
-//! Publishing a report: the notice, and the chat message. How that went is logged and counted. It
-//! changes no outcome.
+//! Publishing a report with SNS: the notice, and the chat message. How that went is logged and
+//! counted. It changes no outcome.
 
-use std::future::Future;
+use std::{future::Future, pin::pin};
 
-use tokio::{task::JoinHandle, time::Instant};
+use aws_sdk_sns::Client;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 use tracing::error;
 
 use crate::{
-    app::Chat,
-    aws::{CallError, Operation},
-    budget::{CHAT_LIMIT, share},
+    app::{App, Chat},
+    aws::{CallError, Operation, call, retry::Tries},
+    budget::{CHAT_LIMIT, NOTICE_LIMIT, PUBLISHES, chat_at, share},
     ids::TopicArn,
     panic::caught,
-    report::{
-        Report, chat,
-        notice::{self, Message},
-    },
+    report::{Report, chat, notice::Message},
     run::Progress,
 };
 
@@ -24,15 +25,15 @@ use crate::{
 /// # Errors
 /// [`CallError`] if the notice could not be sent. It has been logged and counted.
 pub(crate) async fn publish(
-    sns: &aws_sdk_sns::Client,
+    sns: &Client,
     topic: &TopicArn,
     report: &Report,
     until: Instant,
     progress: &mut Progress,
 ) -> Result<(), CallError> {
-    let published = send(async {
+    let published = guarded(async {
         let message = Message::notice(report, topic);
-        notice::publish(sns, topic, &message, until).await
+        send(sns, topic, &message, until).await
     })
     .await;
     if let Err(error) = &published {
@@ -49,7 +50,33 @@ pub(crate) async fn publish(
     published
 }
 
-async fn send(publishing: impl Future<Output = Result<(), CallError>>) -> Result<(), CallError> {
+/// Publishes the last notice of a run, and the chat message after it. If the notice is still on its
+/// way when the chat message must be sent, that is sent beside it: the topic of the notice may be
+/// the one that hangs.
+///
+/// # Errors
+/// As [`publish`]. The chat message, if there is a chat, is still on its way.
+pub(crate) async fn publish_last(
+    app: &App,
+    chat: Option<&Chat>,
+    report: &Report,
+    report_until: Instant,
+    progress: &mut Progress,
+) -> (Result<(), CallError>, Option<ChatMessage>) {
+    let now = Instant::now();
+    let until = share(now, report_until, (1, 1), NOTICE_LIMIT);
+    let mut notice = pin!(publish(&app.sns, &app.config.topic, report, until, progress));
+    let sent = timeout_at(chat_at(now, report_until), &mut notice).await;
+    let thread = report.request_id.as_deref().unwrap_or_default();
+    let chat = ChatMessage::start(chat, report, thread, report_until);
+    match sent {
+        Ok(sent) => (sent, chat),
+        Err(_) => (notice.await, chat),
+    }
+}
+
+/// A panic in it is a failed message.
+async fn guarded(publishing: impl Future<Output = Result<(), CallError>>) -> Result<(), CallError> {
     let published = caught(publishing).await;
     published.unwrap_or_else(|panic| Err(CallError::panicked(Operation::Publish, &panic)))
 }
@@ -67,9 +94,9 @@ impl ChatMessage {
         let Chat { sns, topic } = chat?.clone();
         let (report, thread) = (report.clone(), thread.to_owned());
         let until = share(Instant::now(), until, (1, 1), CHAT_LIMIT);
-        let task = tokio::spawn(send(async move {
+        let task = tokio::spawn(guarded(async move {
             let message = chat::message(&report, &thread);
-            notice::publish(&sns, &topic, &message, until).await
+            send(&sns, &topic, &message, until).await
         }));
         Some(Self { task })
     }
@@ -89,5 +116,46 @@ impl ChatMessage {
                 "A chat message could not be sent: {error}"
             );
         }
+    }
+}
+
+/// Publishes the message, and retries until `until` as long as a retry may succeed. A try whose
+/// answer was lost may have been published too, so a standard topic can carry the notice twice; a
+/// FIFO topic drops the second.
+///
+/// # Errors
+/// [`CallError`] if SNS refused the message, gave it no ID, or time ran out.
+async fn send(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<(), CallError> {
+    // Not `persist`: a chat message is sent by a task, which takes no async closure
+    // (https://github.com/rust-lang/rust/issues/110338).
+    let mut tries = Tries::new(PUBLISHES, until);
+    loop {
+        match try_once(sns, topic, message, until).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tries.after(error).await?,
+        }
+    }
+}
+
+async fn try_once(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<(), CallError> {
+    let (group, deduplication) = message.fifo.clone().unzip();
+    let request = || {
+        sns.publish()
+            .topic_arn(topic.as_str())
+            .subject(&message.subject)
+            .message(&message.body)
+            .set_message_attributes(Some(message.attributes.clone()))
+            .set_message_group_id(group.clone())
+            .set_message_deduplication_id(deduplication.clone())
+            .send()
+    };
+    let answer = call(Operation::Publish, until, request).await?;
+    // The ID is the confirmation.
+    match answer.message_id() {
+        None | Some("") => Err(CallError::unusable(
+            Operation::Publish,
+            "the answer holds no message ID",
+        )),
+        Some(_) => Ok(()),
     }
 }

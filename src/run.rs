@@ -174,9 +174,9 @@ pub struct Progress {
     /// True if KMS answered `CustomKeyStoreInvalidStateException` to a request.
     pub is_invalid_state: bool,
     /// When KMS had accepted a request, or `DISCONNECTING` or `DISCONNECTED` was read after one.
-    pub under_way: Option<Instant>,
+    pub accepted_at: Option<Instant>,
     /// When `DISCONNECTED` had been read.
-    pub verified: Option<Instant>,
+    pub verified_at: Option<Instant>,
     /// How many reads found `DISCONNECTED`, whatever was read after them.
     pub disconnected_reads: u32,
     /// The key store as it was last read.

@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Ended {
     /// The exchange with the Runtime API failed.
-    Disconnected(BoxError),
+    RuntimeApiLost(BoxError),
     /// An invocation came that the runtime library cannot hand over: a client context, for example,
     /// that it cannot parse. It has not reached the handler, and nothing has been reported.
     NotHandedOver(String),
@@ -70,9 +70,9 @@ pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> Syste
         }
     };
     match ended {
-        Ok(Ok(())) => Ended::Disconnected("the runtime library ended".into()),
+        Ok(Ok(())) => Ended::RuntimeApiLost("the runtime library ended".into()),
         Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(why_unread(error.as_ref())),
-        Ok(Err(error)) => Ended::Disconnected(error),
+        Ok(Err(error)) => Ended::RuntimeApiLost(error),
         Err(panic) => Ended::NotHandedOver(panic),
     }
 }

@@ -83,8 +83,8 @@ impl Metrics {
         let mut dimensions = vec![(OUTCOME, report.outcome.as_str().to_owned())];
         dimensions.extend(dimension(report, progress, allowed).map(|id| (KEY_STORE, id.to_owned())));
         let times = [
-            milliseconds("TimeToAccepted", progress.under_way),
-            milliseconds("TimeToVerified", progress.verified),
+            milliseconds("TimeToAccepted", progress.accepted_at),
+            milliseconds("TimeToVerified", progress.verified_at),
         ];
         let counts = [
             count("Invocations", 1),

@@ -1,20 +1,14 @@
-//! The notice: report → SNS.
+//! The notice: report → message for SNS.
 
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher as _},
 };
 
-use aws_sdk_sns::{Client, types::MessageAttributeValue};
-use tokio::time::Instant;
+use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::{Keys, Report};
-use crate::{
-    aws::{CallError, Operation, call, retry::Tries},
-    budget::PUBLISHES,
-    ids::TopicArn,
-    text,
-};
+use crate::{ids::TopicArn, text};
 
 /// SNS takes a subject of less than 100 characters
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
@@ -22,11 +16,11 @@ const SUBJECT_LIMIT: usize = 99;
 
 /// A message for SNS.
 pub(crate) struct Message {
-    pub(super) subject: String,
-    pub(super) body: String,
-    pub(super) attributes: HashMap<String, MessageAttributeValue>,
+    pub(crate) subject: String,
+    pub(crate) body: String,
+    pub(crate) attributes: HashMap<String, MessageAttributeValue>,
     /// Group and deduplication ID, on a FIFO topic.
-    pub(super) fifo: Option<(String, String)>,
+    pub(crate) fifo: Option<(String, String)>,
 }
 
 impl Message {
@@ -38,52 +32,6 @@ impl Message {
             attributes: attributes(report),
             fifo: topic.is_fifo().then(|| (group(report), deduplication_id(report))),
         }
-    }
-}
-
-/// Publishes the message, and retries until `until` as long as a retry may succeed. A try whose
-/// answer was lost may have been published too, so a standard topic can carry the notice twice; a
-/// FIFO topic drops the second.
-///
-/// # Errors
-/// [`CallError`] if SNS refused the message, gave it no ID, or time ran out.
-pub(crate) async fn publish(
-    sns: &Client,
-    topic: &TopicArn,
-    message: &Message,
-    until: Instant,
-) -> Result<(), CallError> {
-    // Not `persist`: a chat message is sent by a task, which takes no async closure
-    // (https://github.com/rust-lang/rust/issues/110338).
-    let mut tries = Tries::new(PUBLISHES, until);
-    loop {
-        match try_publish(sns, topic, message, until).await {
-            Ok(()) => return Ok(()),
-            Err(error) => tries.after(error).await?,
-        }
-    }
-}
-
-async fn try_publish(sns: &Client, topic: &TopicArn, message: &Message, until: Instant) -> Result<(), CallError> {
-    let (group, deduplication) = message.fifo.clone().unzip();
-    let request = || {
-        sns.publish()
-            .topic_arn(topic.as_str())
-            .subject(&message.subject)
-            .message(&message.body)
-            .set_message_attributes(Some(message.attributes.clone()))
-            .set_message_group_id(group.clone())
-            .set_message_deduplication_id(deduplication.clone())
-            .send()
-    };
-    let answer = call(Operation::Publish, until, request).await?;
-    // The ID is the confirmation.
-    match answer.message_id() {
-        None | Some("") => Err(CallError::unusable(
-            Operation::Publish,
-            "the answer holds no message ID",
-        )),
-        Some(_) => Ok(()),
     }
 }
 
@@ -113,22 +61,21 @@ pub fn subject(report: &Report) -> String {
         .map(|region| format!(" {region}"))
         .unwrap_or_default();
     let start = format!("{}: {dry_run}{}{keys}", report.severity.as_str(), report.situation);
-    let store = match (&report.custom_key_store_name, &report.custom_key_store_id) {
-        (Some(name), Some(id)) => {
+    let id = report.custom_key_store_id.as_ref().map(ToString::to_string);
+    let store = match (&report.custom_key_store_name, &id, &report.function_name) {
+        (Some(name), Some(id), _) => {
             let whole = format!("{start}: {name} ({id}){region}");
             if whole.chars().count() <= SUBJECT_LIMIT {
                 return ascii(&whole, SUBJECT_LIMIT);
             }
-            format!(": {name}")
+            name
         }
-        (Some(name), None) => format!(": {name}"),
-        (None, Some(id)) => format!(": {id}"),
-        (None, None) => match &report.function_name {
-            Some(function) => format!(": {function}"),
-            None => ": no key store".into(),
-        },
+        (Some(name), None, _) | (None, Some(name), _) | (None, None, Some(name)) => name,
+        (None, None, None) => "no key store",
     };
-    ascii(&format!("{start}{store}{region}"), SUBJECT_LIMIT)
+    // A long name is cut rather than the Region.
+    let rest = SUBJECT_LIMIT.saturating_sub(start.len() + ": ".len() + region.len());
+    ascii(&format!("{start}: {}{region}", ascii(store, rest)), SUBJECT_LIMIT)
 }
 
 /// Printable ASCII of at most `limit` characters; what is not becomes a question mark.
@@ -140,7 +87,11 @@ fn ascii(text: &str, limit: usize) -> String {
     if whole.len() <= limit {
         return whole;
     }
-    whole.chars().take(limit - 3).chain("...".chars()).collect()
+    whole
+        .chars()
+        .take(limit.saturating_sub(3))
+        .chain("...".chars())
+        .collect()
 }
 
 /// What filter policies select by.

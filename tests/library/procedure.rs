@@ -296,10 +296,11 @@ async fn throttled_repeat_of_the_disconnect_is_retried() {
         ("Publish", _) => published(),
         ("DisconnectCustomKeyStore", 1) => kms_error("ThrottlingException"),
         ("DisconnectCustomKeyStore", _) => accepted(),
-        (_, 0..6) => state("CONNECTED"),
+        // After three of them, the request is made, and after one more it is made again.
+        (_, 0..4) => state("CONNECTED"),
         _ => state("DISCONNECTED"),
     });
-    assert_eq!(outcome_and_calls(scripted(&script).await), ("DISCONNECTED", 3, 7));
+    assert_eq!(outcome_and_calls(scripted(&script).await), ("DISCONNECTED", 3, 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -726,6 +727,27 @@ async fn hanging_chat_delays_no_read_and_changes_nothing() {
     assert!(last_read < Duration::from_millis(2200), "{last_read:?}");
     assert!(whole < Duration::from_millis(7300), "{whole:?}");
     assert_eq!(run(false).await.0.as_str(), "DISCONNECTED");
+}
+
+/// The notice has 15 s, and its topic takes them all. The chat has the last 5 s of them.
+#[tokio::test(start_paused = true)]
+async fn hanging_topic_of_the_notice_does_not_keep_the_chat_from_its_message() {
+    let script = Scripted::by_body(|operation, body, _| match operation {
+        "Publish" if body.contains("%3Achat&") => published(),
+        "Publish" => Step::Hang,
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTING"),
+    });
+    let begun = tokio::time::Instant::now();
+    let error = handle(&script.app_with_chat(), invocation(TIMEOUT)).await.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "NotVerified");
+    let chat = script.published_to(CHAT);
+    let events: Vec<_> = chat
+        .iter()
+        .map(|(_, body)| body["metadata"]["eventType"].clone())
+        .collect();
+    assert_eq!(events, ["DISCONNECTING", "NOT_VERIFIED"]);
+    assert!(begun.elapsed() < TIMEOUT, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
