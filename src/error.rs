@@ -41,7 +41,7 @@ pub enum ErrorType {
     KmsUnavailable,
     /// A fault of the function, or an answer of KMS that it does not know.
     InternalError,
-    /// The run ended before `DISCONNECTED` was read.
+    /// The run ended before `DISCONNECTED` was read as often as it must be.
     NotVerified,
     /// The work succeeded, and its notice could not be sent.
     NotificationFailed,

@@ -28,7 +28,7 @@ pub enum Outcome {
     Ignored(Ignored),
     /// The run ended before `DISCONNECTED` was read as often as it must be.
     NotVerified(NotVerified),
-    /// A rule forbids it; KMS was not called.
+    /// A rule forbids it; KMS was not called for it.
     Refused(Refusal),
     /// KMS rejected the request or could not be reached, or the function cannot work.
     Failed(Failure),
@@ -84,10 +84,9 @@ pub enum Name {
     AlreadyDisconnected,
     /// Nothing changed; says the state and what would be done.
     DryRun,
-    /// The event asks for nothing.
+    /// There is nothing to do.
     Ignored,
-    /// The early notice: KMS accepted the request, or a disconnect was already in progress. The run
-    /// goes on.
+    /// The early notice: KMS was asked, and the run is still verifying.
     Disconnecting,
     /// The run ended before `DISCONNECTED` was read as often as it must be.
     NotVerified,

@@ -53,7 +53,11 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
         Outcome::DryRun { has_findings: false } => "nothing changed",
         Outcome::Ignored(_) => "ignored",
         Outcome::NotVerified(_) if progress.state() == Some(&ConnectionState::Disconnected) => {
-            "NOT VERIFIED, read once"
+            if progress.disconnected_reads > 1 {
+                "NOT VERIFIED, not confirmed"
+            } else {
+                "NOT VERIFIED, read once"
+            }
         }
         Outcome::NotVerified(_) => "NOT VERIFIED",
         Outcome::Refused(_) if is_observed(origin) => "event NOT acted on, refused",
@@ -82,13 +86,10 @@ fn early_situation(progress: &Progress) -> &'static str {
     match progress.state() {
         Some(ConnectionState::Disconnecting) => "disconnecting now",
         Some(ConnectionState::Disconnected) => "disconnected, not confirmed",
-        Some(
-            ConnectionState::Connected
-            | ConnectionState::Connecting
-            | ConnectionState::Failed
-            | ConnectionState::Unknown(_),
-        )
-        | None => "requested, not done yet",
+        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
+            "requested, not done yet"
+        }
+        Some(ConnectionState::Unknown(_)) | None => "requested, state not known",
     }
 }
 
@@ -156,30 +157,24 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
 fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
     let store = store(origin, progress);
     let permission = permission(progress);
+    let would = match permission {
+        Some(Permission::Allowed) => "would disconnect",
+        Some(Permission::Denied) => "could not disconnect",
+        Some(Permission::Unknown) | None => "would ask KMS to disconnect",
+    };
     let would = match progress.state() {
-        Some(state) if permission == Some(Permission::Denied) => {
-            format!("{store} is {state}, and a real run would fail")
-        }
-        Some(ConnectionState::Unknown(state)) => {
-            format!("the state of {store} is {state}, and a real run would ask KMS to disconnect it")
-        }
-        Some(ConnectionState::Disconnected) => {
-            format!("{store} is already DISCONNECTED, and a real run would leave it so")
-        }
-        Some(ConnectionState::Disconnecting) => {
-            format!("{store} is already DISCONNECTING, and a real run would only verify it")
-        }
-        state => {
-            let what = state.map_or_else(|| store.clone(), |_| "it".into());
-            let would = match permission {
-                Some(Permission::Allowed) => format!("a real run would disconnect {what}"),
-                Some(Permission::Denied) => format!("a real run could not disconnect {what}"),
-                Some(Permission::Unknown) | None => format!("a real run would ask KMS to disconnect {what}"),
+        None => format!("a real run {would} {store}"),
+        Some(state) => {
+            let would = match state {
+                _ if permission == Some(Permission::Denied) => "would fail".into(),
+                ConnectionState::Disconnected => "would leave it so".into(),
+                ConnectionState::Disconnecting => "would only verify that".into(),
+                ConnectionState::Connected
+                | ConnectionState::Connecting
+                | ConnectionState::Failed
+                | ConnectionState::Unknown(_) => format!("{would} it"),
             };
-            match state {
-                Some(state) => format!("{store} is {state}, and {would}"),
-                None => would,
-            }
+            format!("{store} {}, and a real run {would}", is_now(state))
         }
     };
     let proved = match permission {
@@ -200,6 +195,21 @@ fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
     ]
 }
 
+/// The state as read once by a dry run, and what it means for the keys.
+fn is_now(state: &ConnectionState) -> String {
+    match state {
+        ConnectionState::Connected => "is CONNECTED, in which its keys work".into(),
+        ConnectionState::Disconnected => "is already DISCONNECTED, in which its keys do not work".into(),
+        ConnectionState::Disconnecting => {
+            "is already DISCONNECTING, in which AWS makes its keys unusable right away (this is not confirmed yet)"
+                .into()
+        }
+        ConnectionState::Connecting | ConnectionState::Failed | ConnectionState::Unknown(_) => {
+            format!("has the state {state}, in which it is not known whether its keys work")
+        }
+    }
+}
+
 /// Who asked for it. A person who meant a real run must see why there was none.
 fn of_dry_run(origin: &Origin) -> String {
     if is_observed(origin) {
@@ -217,6 +227,11 @@ fn of_dry_run(origin: &Origin) -> String {
 }
 
 fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String {
+    let once = if progress.disconnected_reads > 0 {
+        "; DISCONNECTED was read before that, and not confirmed"
+    } else {
+        ""
+    };
     let why = match (progress.state(), &doubt.error) {
         (Some(ConnectionState::Disconnected), None) if progress.disconnected_reads > 1 => {
             return format!("{store} is not verified as disconnected: DISCONNECTED was not read twice in a row.");
@@ -233,11 +248,11 @@ fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String
             );
         }
         (Some(ConnectionState::Disconnecting), None) => {
-            return format!("{store} is still disconnecting, and the time of this run is over.");
+            return format!("{store} is still disconnecting, and the time of this run is over{once}.");
         }
         (Some(ConnectionState::Disconnecting), Some(error)) => {
             return format!(
-                "{store} was disconnecting when it was last read, and after that {}.",
+                "{store} was disconnecting when it was last read, and after that {}{once}.",
                 failed_call(error)
             );
         }
@@ -248,11 +263,6 @@ fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String
         ),
         (state, Some(error)) => format!("{}; {}", requested("it", progress, state), failed_call(error)),
         (state, None) => requested("it", progress, state),
-    };
-    let once = if progress.disconnected_reads > 0 {
-        "; DISCONNECTED was read before that, and not confirmed"
-    } else {
-        ""
     };
     format!("{store} is NOT verified as disconnected: {why}{once}.")
 }
@@ -391,7 +401,7 @@ fn cause(error: &CallError) -> String {
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/about-xks-disconnecting.html>).
 fn keys(progress: &Progress) -> String {
     match progress.state() {
-        Some(ConnectionState::Disconnected) if progress.verified.is_some() => "Its keys no longer work.",
+        Some(ConnectionState::Disconnected) if progress.verified_at.is_some() => "Its keys no longer work.",
         // One read may be stale.
         Some(ConnectionState::Disconnected) => "The state last read is DISCONNECTED, in which its keys do not work.",
         Some(ConnectionState::Disconnecting) => "AWS makes its keys unusable right away; this is not confirmed yet.",

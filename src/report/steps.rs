@@ -266,11 +266,10 @@ impl Advice<'_> {
     /// again.
     fn stop_the_trigger(&self) -> Vec<String> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
-        let find = format!("Find the rule: aws events list-rules{}", self.region());
-        let rule = |which: &str| {
-            let disable = first(&format!("disable {which} (aws events disable-rule)"));
-            vec![format!("{disable}. {find}")]
-        };
+        let region = self.region();
+        let find = format!("(aws events list-rules{region}) and disable it");
+        let disable = format!("aws events disable-rule{region} --name RULE_NAME");
+        let rule = |which: &str| vec![format!("{}: {disable}", first(&format!("{which} {find}")))];
         let name = self.origin.trigger.name.as_deref().unwrap_or_default();
         match self.origin.trigger.kind {
             TriggerType::Unrecognised => Vec::new(),
@@ -281,21 +280,20 @@ impl Advice<'_> {
             }
             TriggerType::Alarm if is_safe(name) => {
                 let actions = format!(
-                    "{}: aws cloudwatch disable-alarm-actions{} --alarm-names {name}",
+                    "{}: aws cloudwatch disable-alarm-actions{region} --alarm-names {name}",
                     first("disable the actions of the alarm, its pager's too"),
-                    self.region()
                 );
-                let rule = format!("Then disable the rule that forwards the alarm (aws events disable-rule). {find}");
+                let rule = format!("Then find the rule that forwards the alarm {find}: {disable}");
                 if self.has_runbook {
                     vec![actions]
                 } else {
                     vec![actions, rule]
                 }
             }
-            TriggerType::Alarm => rule("the alarm's actions, and the rule that forwards it"),
-            TriggerType::EventBridge => rule("the rule that forwards this event"),
+            TriggerType::Alarm => rule("disable the actions of the alarm, find the rule that forwards it"),
+            TriggerType::EventBridge => rule("find the rule that forwards this event"),
             TriggerType::Schedule => vec![first("disable the schedule")],
-            TriggerType::CloudTrail => rule("the rule of the reconnect guard"),
+            TriggerType::CloudTrail => rule("find the rule of the reconnect guard"),
         }
     }
 

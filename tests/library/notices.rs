@@ -75,7 +75,7 @@ fn progress(kind: &str, state: ConnectionState, disconnect_calls: u32) -> Progre
 /// The same after as many reads as it takes.
 fn verified(progress: Progress) -> Progress {
     Progress {
-        verified: Some(Instant::now()),
+        verified_at: Some(Instant::now()),
         is_accepted: true,
         aws_request_ids: AwsRequestIds {
             disconnect: Some("33333333-4444-4555-8666-777777777777".into()),
@@ -208,6 +208,11 @@ fn drill_is_reported_with_its_proof_and_its_faults() {
         ..drilled(Permission::Allowed, &[])
     };
     reads("dry-run", &drill, &allowed, &clean);
+    let disconnecting = Progress {
+        key_store: progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 0).key_store,
+        ..drilled(Permission::Allowed, &[])
+    };
+    reads("dry-run-of-a-store-that-is-disconnecting", &drill, &disconnecting, &clean);
     let found = Outcome::DryRun { has_findings: true };
     let missing = "cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.";
     reads(
@@ -282,6 +287,13 @@ fn early_notice_says_what_was_read_and_that_more_follows() {
     reads_at("disconnecting-early", &origin(), &disconnecting, Stage::Early);
     let accepted = early(ConnectionState::Connected, true);
     reads_at("disconnecting-early-connected", &origin(), &accepted, Stage::Early);
+    let unread = Progress {
+        is_invalid_state: true,
+        disconnect_calls: 1,
+        describe_calls: 3,
+        ..Progress::default()
+    };
+    reads_at("disconnecting-early-unread", &origin(), &unread, Stage::Early);
 }
 
 #[test]
@@ -351,6 +363,16 @@ fn unverified_disconnect_is_reported_with_what_was_read() {
         ..rejected
     };
     reads("not-verified-read-before", &by_hand(), &before, &over(false, None));
+    let before = Progress {
+        disconnected_reads: 1,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 1)
+    };
+    reads(
+        "not-verified-disconnecting-after-one-read",
+        &by_hand(),
+        &before,
+        &over(true, None),
+    );
 }
 
 #[test]
@@ -533,8 +555,38 @@ fn long_subject_is_cut_to_99_characters() {
     }
     let subject = notice::subject(&Report::new(&by_hand(), &store, Stage::Final(&Outcome::Disconnected)));
     assert_eq!(subject.len(), 99);
-    let start = "INFO: disconnected, keys unusable: ";
-    assert_eq!(subject, format!("{start}{}...", "?".repeat(99 - start.len() - 3)));
+    let (start, end) = ("INFO: disconnected, keys unusable: ", "... us-east-1");
+    let shown = 99 - start.len() - end.len();
+    assert_eq!(subject, format!("{start}{}{end}", "?".repeat(shown)));
+}
+
+/// Without a key store, the subject has the function's name, which the stack makes long.
+#[test]
+fn subject_has_the_whole_region_beside_a_long_name() {
+    for region in ["us-east-1", "ap-southeast-1", "ap-southeast-2", "us-gov-west-1"] {
+        let nameless = Origin {
+            key_store_id: None,
+            region: Some(region.into()),
+            function: Function {
+                name: Some("disconnect-custom-key-store-Function-1A2B3C4D5E6F".into()),
+                ..Function::default()
+            },
+            ..origin()
+        };
+        let lost = Outcome::Failed(Failure::NotHandedOver("no".into()));
+        let report = Report::new(&nameless, &Progress::default(), Stage::Final(&lost));
+        let report = Report {
+            function_name: nameless.function.name,
+            ..report
+        };
+        let subject = notice::subject(&report);
+        let start = "CRITICAL: FAILED, one event is lost: disconnect-custom-key-store";
+        assert!(subject.starts_with(start), "{subject}");
+        assert!(
+            subject.ends_with(&format!(" {region}")) && subject.len() <= 99,
+            "{subject}"
+        );
+    }
 }
 
 #[test]

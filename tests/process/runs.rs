@@ -245,7 +245,7 @@ fn a_dry_run_changes_nothing_and_says_what_a_run_would_do() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("payments-hsm is CONNECTED, and a real run would disconnect it."),
+        message.contains("payments-hsm is CONNECTED, in which its keys work, and a real run would disconnect it."),
         "{message}"
     );
     assert_eq!(report["findings"], Value::Null);
