@@ -80,7 +80,8 @@ fn only_file(found: ProbeResult) -> Option<PathBuf> {
 fn read(file: &Path) -> Option<RootCertStore> {
     let mut file = BufReader::with_capacity(CHUNK, File::open(file).ok()?);
     let mut roots = RootCertStore::empty();
-    let (mut line, mut certificate) = (Vec::new(), Vec::new());
+    // Base64 is decoded a certificate at a time: by lines it takes twice as long.
+    let (mut line, mut base64) = (Vec::new(), Vec::new());
     let mut is_inside = false;
     loop {
         line.clear();
@@ -91,15 +92,14 @@ fn read(file: &Path) -> Option<RootCertStore> {
         match (text.strip_suffix(b"\r").unwrap_or(text), is_inside) {
             (b"-----BEGIN CERTIFICATE-----", false) => is_inside = true,
             (b"-----END CERTIFICATE-----", true) => {
-                roots.add_parsable_certificates([CertificateDer::from_slice(&certificate)]);
-                certificate.clear();
+                let certificate = STANDARD.decode_inplace(&mut base64).ok()?;
+                roots.add_parsable_certificates([CertificateDer::from_slice(certificate)]);
+                base64.clear();
                 is_inside = false;
             }
             // This is another section, or more than one line, because the lines end in `\r` alone.
             (text, _) if text.starts_with(b"-----") || text.contains(&b'\r') => return None,
-            // The line before this one had padding, which belongs at the end.
-            (_, true) if certificate.len() % 3 != 0 => return None,
-            (text, true) => STANDARD.decode_append(text, &mut certificate).ok()?,
+            (text, true) => base64.extend_from_slice(text),
             (_comment, false) => {}
         }
     }
@@ -170,6 +170,7 @@ mod tests {
             ("long", format!("{one}{comment}{other}"), 2),
             ("twice", format!("{one}{one}"), 1),
             ("broken", format!("{broken}{other}"), 1),
+            ("wrapped", one.replacen("MII", "M\nII", 1), 1),
         ] {
             let file = folder.file(name, &text);
             let found = anchors(&read(&file).unwrap());
@@ -192,7 +193,6 @@ mod tests {
             ("dashes", one.replacen("CERTIFICATE-----", "CERTIFICATE----", 1)),
             ("space", one.replacen("CERTIFICATE-----", "CERTIFICATE-----\t", 1)),
             ("base64", one.replacen("MII", "M*I", 1)),
-            ("wrapped", one.replacen("MII", "M\nII", 1)),
             ("padded", one.clone() + &one.replacen("MII", "MA==\nMII", 1)),
             ("cr", format!("{one}{comment}")),
             ("empty", String::new()),
