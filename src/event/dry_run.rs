@@ -37,36 +37,45 @@ fn is_of_people(inside: &str, name: &str) -> bool {
         .any(|(object, people)| *people == name && object.is_none_or(|object| object == inside))
 }
 
+/// How many JSON documents are searched that are texts inside each other: the message of an SNS
+/// record, and one in it. A limit, because each of them may be as deep and as large as an event.
+const DOCUMENTS: u32 = 2;
+
 /// True if a key anywhere in the object asks for a dry run, in a JSON document inside a text too.
 /// `false` does not ask for one.
 pub(super) fn is_asked_for_in(object: &Object) -> bool {
-    is_asked_for_inside("", object)
+    is_asked_for_inside("", object, DOCUMENTS)
 }
 
-fn is_asked_for_inside(inside: &str, object: &Object) -> bool {
+fn is_asked_for_inside(inside: &str, object: &Object, documents: u32) -> bool {
     object.iter().any(|(name, value)| {
         let asks = begins_like(name, DRY_RUN) && !is_false(value);
-        asks || (!is_of_people(inside, name) && is_asked_for(name, value))
+        asks || (!is_of_people(inside, name) && is_asked_for(name, value, documents))
     })
 }
 
-fn is_asked_for(inside: &str, value: &Value) -> bool {
+fn is_asked_for(inside: &str, value: &Value, documents: u32) -> bool {
     match value {
-        Value::Object(object) => is_asked_for_inside(inside, object),
-        Value::Array(items) => items.iter().any(|item| is_asked_for(inside, item)),
-        Value::String(text) => is_asked_for_in_document(text),
+        Value::Object(object) => is_asked_for_inside(inside, object, documents),
+        Value::Array(items) => items.iter().any(|item| is_asked_for(inside, item, documents)),
+        Value::String(text) => is_asked_for_in_document(text, documents),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// The same for a text that is a JSON document, such as the message of an SNS record, or that
-/// begins like one. Other texts ask for nothing: an alarm's description may tell how to send a dry
-/// run.
-fn is_asked_for_in_document(text: &str) -> bool {
-    if !text.trim_start().starts_with(['{', '[', '"']) {
+/// The same for a text that is a JSON document, or that begins like an object and is none. Other
+/// texts ask for nothing: an alarm's description may tell how to send a dry run.
+fn is_asked_for_in_document(text: &str, documents: u32) -> bool {
+    let (Some(documents), Some(first)) = (documents.checked_sub(1), text.trim_start().chars().next()) else {
+        return false;
+    };
+    if !matches!(first, '{' | '[' | '"') {
         return false;
     }
-    json::parse(text).map_or_else(|_| is_asked_for_in_text(text), |value| is_asked_for("", &value))
+    match json::parse(text) {
+        Ok(value) => is_asked_for("", &value, documents),
+        Err(_) => first == '{' && is_asked_for_in_text(text),
+    }
 }
 
 /// The first key anywhere in the object that asks for a dry run. What is written in a text is not a
@@ -101,28 +110,37 @@ fn is_false(value: &Value) -> bool {
     *value == Value::Bool(false) || attribute.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
-/// The same for a text that could not be read as JSON: a name, a colon, and not `false`. A shell
-/// may have taken the quotes away.
+/// The same for a text that could not be read as JSON: a name in quotes, a colon, and not `false`.
+/// If a shell has taken all quotes away, the name is after a brace or a comma.
 pub(super) fn is_asked_for_in_text(text: &str) -> bool {
+    let has_quotes = text.contains('"');
     text.match_indices(':').any(|(at, _)| {
         let (before, after) = text.split_at(at);
-        let is_false = after.trim_start_matches(':').trim_start().starts_with("false");
-        !is_false && begins_like(name_before(before), DRY_RUN)
+        let name = quoted_name_before(before).or_else(|| plain_name_before(before).filter(|_| !has_quotes));
+        let value = || after.get(1..).unwrap_or_default().trim_start();
+        let is_false = || {
+            let begin = value().get(..5);
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case("false"))
+        };
+        // The name first: the colons of a text may be a million.
+        name.is_some_and(|name| begins_like(name, DRY_RUN)) && !is_false()
     })
 }
 
-/// The name that a text ends with, in quotes or not.
-fn name_before(text: &str) -> &str {
+/// The name in quotes that a text ends with.
+fn quoted_name_before(text: &str) -> Option<&str> {
     let text = text.trim_end();
-    for quote in ['"', '\''] {
-        if let Some(text) = text.strip_suffix(quote) {
-            let begin = text.rfind(quote).map_or(0, |at| at + 1);
-            return text.get(begin..).unwrap_or_default();
-        }
-    }
-    let is_in_a_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    let name = text.trim_end_matches(is_in_a_name);
-    text.get(name.len()..).unwrap_or_default()
+    let quote = text.chars().next_back().filter(|c| ['"', '\''].contains(c))?;
+    let text = text.strip_suffix(quote)?;
+    text.get(text.rfind(quote)? + 1..)
+}
+
+/// The name without quotes that a text ends with, after a brace or a comma.
+fn plain_name_before(text: &str) -> Option<&str> {
+    let text = text.trim_end();
+    let rest = text.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
+    let name = text.get(rest.len()..)?;
+    rest.trim_end().ends_with(['{', ',']).then_some(name)
 }
 
 #[cfg(test)]
@@ -131,7 +149,7 @@ mod tests {
     use serde_json::json;
 
     fn asks(value: &Value) -> bool {
-        is_asked_for("", value)
+        is_asked_for("", value, DOCUMENTS)
     }
 
     #[test]
@@ -149,6 +167,7 @@ mod tests {
         }
         // As PowerShell hands it over.
         assert!(asks(&json!({ "Message": "{CustomKeyStoreId:cks-1,DryRun:true}" })));
+        assert!(asks(&json!({ "Message": "{ DryRun : True }" })));
     }
 
     #[test]
@@ -156,11 +175,31 @@ mod tests {
         let inner = json!({ "CustomKeyStoreId": "cks-1", "DryRun": true }).to_string();
         assert!(asks(&json!({ "Message": inner })));
         assert!(asks(&json!({ "Message": json!({ "Message": inner }).to_string() })));
-        let advice = format!("Test: --payload '{inner}'");
-        assert!(!asks(&json!({ "AlarmDescription": advice })));
-        assert!(!asks(
-            &json!({ "Message": json!({ "AlarmDescription": advice }).to_string() })
-        ));
+        assert!(asks(&json!({ "Message": format!(" {inner}") })));
+        assert!(asks(&json!({ "Message": Value::from(inner.clone()).to_string() })));
+        for text in [
+            format!("Test: --payload '{inner}'"),
+            "[SEV1] HSM down. Dry-run: see wiki".into(),
+            "\"Dry run\": passed".into(),
+            "{x: After the dry-run: this is real}".into(),
+            "{DryRun: false}, {DryRun:False}".into(),
+            r#"{"Reason": "After it, dry-run: this is real",}"#.into(),
+        ] {
+            assert!(!asks(&json!({ "AlarmDescription": text })), "{text}");
+            let inside = json!({ "AlarmDescription": text }).to_string();
+            assert!(!asks(&json!({ "Message": inside })), "{text}");
+        }
+    }
+
+    #[test]
+    fn documents_inside_each_other_are_searched_to_a_depth() {
+        let mut nested = json!({ "DryRun": true }).to_string();
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            found.push(asks(&json!({ "Message": nested })));
+            nested = json!({ "Message": nested }).to_string();
+        }
+        assert_eq!(found, [true, true, false, false]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Context, Ignored, Trigger, TriggerType, alarm, direct,
     draft::{Draft, Fault, Wants},
-    eventbridge,
+    dry_run, eventbridge,
     fields::{Object, as_text, text_of},
 };
 use crate::json;
@@ -17,8 +17,13 @@ pub(super) enum Message {
     None,
     /// A JSON object.
     Object(Object),
-    /// Something else, with what is wrong with it.
-    Unusable(String),
+    /// Something else.
+    Unusable {
+        /// What is wrong with it.
+        wrong: String,
+        /// True if it seems to ask for a dry run.
+        asks_for_dry_run: bool,
+    },
 }
 
 impl Message {
@@ -26,7 +31,15 @@ impl Message {
     pub(super) fn object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
-            Self::None | Self::Unusable(_) => None,
+            Self::None | Self::Unusable { .. } => None,
+        }
+    }
+
+    /// True if it could not be read, and seems to ask for a dry run.
+    pub(super) fn asks_for_dry_run(&self) -> bool {
+        match self {
+            Self::Unusable { asks_for_dry_run, .. } => *asks_for_dry_run,
+            Self::None | Self::Object(_) => false,
         }
     }
 }
@@ -37,20 +50,25 @@ pub(super) fn message(event: &Object) -> Message {
     let Some([record]) = records.map(Vec::as_slice) else {
         return Message::None;
     };
+    let unusable = |wrong: String, text: &str| Message::Unusable {
+        wrong,
+        asks_for_dry_run: dry_run::is_asked_for_in_text(text),
+    };
     let text = match record.pointer("/Sns/Message") {
-        None => return Message::Unusable("its Message is missing".into()),
+        None => return unusable("its Message is missing".into(), ""),
         Some(Value::String(text)) => text,
         Some(other) => {
-            return Message::Unusable(format!(
-                "its Message is {} where a string with a JSON text must be",
-                json::kind(other)
-            ));
+            let kind = json::kind(other);
+            return unusable(
+                format!("its Message is {kind} where a string with a JSON text must be"),
+                "",
+            );
         }
     };
     match super::parse(text) {
         Ok(Value::Object(object)) => Message::Object(object),
-        Ok(other) => Message::Unusable(format!("its Message is {}, not an object", json::kind(&other))),
-        Err(wrong) => Message::Unusable(format!("of its Message: {wrong}")),
+        Ok(other) => unusable(format!("its Message is {}, not an object", json::kind(&other)), text),
+        Err(wrong) => unusable(format!("of its Message: {wrong}"), text),
     }
 }
 
@@ -115,7 +133,7 @@ fn notification(record: &Value, message: &Message, context: &Context<'_>) -> Dra
     let message = match message {
         Message::Object(message) => message,
         Message::None => return unusable(trigger, "its Message is missing", context),
-        Message::Unusable(wrong) => return unusable(trigger, wrong, context),
+        Message::Unusable { wrong, .. } => return unusable(trigger, wrong, context),
     };
     if alarm::is_message(message) {
         return alarm::from_message(message, context).of_inner_event(message);

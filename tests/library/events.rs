@@ -607,6 +607,8 @@ fn name_that_a_shell_would_interpret_is_not_in_the_advice() {
         ("Proxy errors 5.1", "alarm Proxy errors 5.1"),
         ("x'; id; '", "alarm NAME"),
         ("$(id)", "alarm NAME"),
+        ("`id`", "alarm NAME"),
+        ("x\"; id", "alarm NAME"),
     ] {
         event["detail"]["alarmName"] = name.into();
         let Request::Refuse { error, .. } = read(&event.to_string()).request else {

@@ -424,8 +424,8 @@ fn trials(event: &Value, spelling: &str) -> Vec<Value> {
     let trial = |place: String| {
         let peoples = [
             "/alarmTags",
-            "/dimensions",
-            "/attributes",
+            "/metric/dimensions",
+            "/alarmContributor/attributes",
             "/AlarmContributorAttributes",
         ];
         if peoples.iter().any(|name| place.ends_with(name)) {

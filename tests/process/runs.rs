@@ -831,6 +831,16 @@ fn retry_publishes_the_refusal_whose_notice_failed() {
 #[test]
 fn memory_stays_below_96_mib_for_any_payload() {
     let objects = |bytes: usize| format!("[{}]", vec!["{\"\":0}"; bytes / 7].join(","));
+    // As deep as the reader allows, and a text with the next one inside.
+    let documents = |bytes: usize| {
+        let (open, close) = ("[".repeat(120), "]".repeat(120));
+        let mut inner = String::from("0");
+        while inner.len() < bytes - 1000 {
+            let text = inner.replace('\\', "\\u005c").replace('"', "\\u0022");
+            inner = format!("{open}\"{text}\"{close}");
+        }
+        format!("{{\"x\":{inner}}}")
+    };
     let stage = Stage::new();
     for payload in [
         objects(6_000_000),
@@ -840,6 +850,9 @@ fn memory_stays_below_96_mib_for_any_payload() {
             "{{\"Records\":[{{\"EventSource\":\"aws:sns\",\"Sns\":{{\"Message\":{}}}}}]}}",
             json!(objects(500_000))
         ),
+        ":".repeat(1_000_000),
+        format!("{{\"Reason\":\"{{{}\"}}", ":".repeat(1_000_000)),
+        documents(1_000_000),
     ] {
         assert_eq!(stage.error(payload).0, "InvalidEvent");
     }
