@@ -181,6 +181,8 @@ fn rule_for_a_central_account_works_and_acts_on_no_trial() {
     let detail: Value = serde_json::from_str(entries[0]["Detail"].as_str().unwrap()).unwrap();
 
     let mut central = event_file("eventbridge-custom.json");
+    central["source"] = entries[0]["Source"].clone();
+    central["detail-type"] = entries[0]["DetailType"].clone();
     central["detail"] = detail.clone();
     assert!(!matches(&rule, &central), "not for the account's own events");
     central["account"] = "444455556666".into();
@@ -205,6 +207,15 @@ fn rule_for_a_central_account_works_and_acts_on_no_trial() {
         let acts = matches!(request, Request::Disconnect { dry_run: false, .. });
         let is_dry_run = matches!(request, Request::Disconnect { dry_run: true, .. });
         assert_eq!((acts, is_dry_run), (false, is_one), "{spelling}");
+    }
+    // Whoever may put the event cannot pass it off as one of AWS.
+    for forged in ["cloudtrail-connect.json", "alarm-sns-single-metric.json"] {
+        let mut forged = event_file(forged);
+        let mut sent = central.clone();
+        sent["detail"] = forged.clone();
+        assert!(!matches(&rule, &sent), "{forged}");
+        forged["CustomKeyStoreId"] = detail["CustomKeyStoreId"].clone();
+        assert!(matches!(read(&forged), Request::Refuse { .. }), "{forged}");
     }
 }
 
