@@ -35,6 +35,8 @@ pub struct Config {
 pub struct Function {
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub name: Option<String>,
+    /// Its ARN, as the invocation names it; absent in Init.
+    pub arn: Option<String>,
     /// `AWS_LAMBDA_LOG_STREAM_NAME`, which Lambda sets.
     pub log_stream: Option<String>,
     /// `RUNBOOK_URL`: where the people who are woken find what to do.
@@ -95,6 +97,7 @@ impl Config {
         let endpoints = variables.endpoints();
         let function = Function {
             name: variables.text("AWS_LAMBDA_FUNCTION_NAME"),
+            arn: None,
             log_stream: variables.text("AWS_LAMBDA_LOG_STREAM_NAME"),
             runbook: variables.read("RUNBOOK_URL", RUNBOOK, runbook).flatten(),
             allow_list_sha256: allowed.as_ref().map(AllowList::sha256),
@@ -154,7 +157,7 @@ impl fmt::Display for InvalidConfiguration {
         f.write_str("the function's environment is faulty, so no event is acted on: ")?;
         for (index, fault) in self.faults.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", fault.shown(HELD_SHOWN / self.faults.len()))?;
+            write!(f, "{separator}{}", fault.shown(self.faults.len()))?;
         }
         Ok(())
     }
@@ -173,20 +176,24 @@ pub struct Fault {
     pub expected: &'static str,
 }
 
-/// What all faulty variables held is shown in so many characters, so that a report has room for
-/// every fault. A topic's ARN has at most some 330, and a list of the ten key stores of an account
-/// 260.
+/// What all faulty variables held is shown in so many characters, and all faults in as many as a
+/// report has room for (1,600, with their introduction). A topic's ARN has at most some 330, and a
+/// list of the ten key stores of an account 260.
 const HELD_SHOWN: usize = 700;
+const FAULTS_SHOWN: usize = 1500;
+/// What [`text::cut`] may add to a text, and the separator.
+const CUT: usize = 36;
 
 impl Fault {
-    /// The fault as a part of a sentence, with at most `limit` characters of what the variable
-    /// held.
-    fn shown(&self, limit: usize) -> String {
+    /// The fault as a part of a sentence. With `count` faults in all, it has its share of their
+    /// room.
+    fn shown(&self, count: usize) -> String {
         let found = match &self.held {
             None => "is not set".into(),
-            Some(held) => format!("is {}: {}", text::quote_to(limit, held), self.why),
+            Some(held) => format!("is {}: {}", text::quote_to(HELD_SHOWN / count, held), self.why),
         };
-        format!("{} {found}, expected {}", self.variable, self.expected)
+        let whole = format!("{} {found}, expected {}", self.variable, self.expected);
+        text::cut(&whole, FAULTS_SHOWN / count - CUT)
     }
 }
 
@@ -604,15 +611,29 @@ mod tests {
     /// A report has 1,600 characters for them.
     #[test]
     fn long_values_leave_room_for_every_fault() {
-        let long = "x".repeat(2000);
-        let faulty = ["ALLOWED_KEY_STORE_IDS", "TOPIC_ARN", "DRY_RUN", "RUNBOOK_URL"];
-        let message = config(&faulty.map(|name| (name, Some(long.as_str()))))
-            .unwrap_err()
-            .to_string();
-        let length = message.chars().count();
-        assert!(length <= 1600, "{length}: {message}");
-        for name in faulty {
-            assert!(message.contains(&format!("{name} is \"xxx")), "{message}");
+        let all = [
+            "ALLOWED_KEY_STORE_IDS",
+            "TOPIC_ARN",
+            "DRY_RUN",
+            "CHAT_TOPIC_ARN",
+            "IMPACT_REPORT",
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_KMS",
+            "AWS_ENDPOINT_URL_SNS",
+            "AWS_USE_FIPS_ENDPOINT",
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "RUNBOOK_URL",
+        ];
+        for long in ["x".repeat(2000), "cks-\u{200b},".repeat(300)] {
+            for count in 1..=all.len() {
+                let faulty: Vec<_> = all[..count].iter().map(|name| (*name, Some(long.as_str()))).collect();
+                let message = config(&faulty).unwrap_err().to_string();
+                let length = message.chars().count();
+                assert!(length <= 1600, "{length}: {message}");
+                for (name, _) in faulty {
+                    assert!(message.contains(&format!("{name} is \"")), "{name}: {message}");
+                }
+            }
         }
     }
 
