@@ -69,8 +69,8 @@ pub const EARLY_NOTICE_LEAST: Duration = Duration::from_millis(250);
 /// invoked the function waits for its answer, and Lambda's retries of an event publish again.
 pub const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long the function retries a chat message. It follows the notice, unless the notice takes so
-/// long that nothing of this would be left. The early one is sent during verification.
+/// How long the function retries a chat message. It follows the notice, and waits for it as long at
+/// most. The early one is sent during verification.
 pub const CHAT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the self-check of a dry run may take.
@@ -162,13 +162,6 @@ pub fn share(now: Instant, until: Instant, (part, whole): (u32, u32), limit: Dur
     now + (until.saturating_duration_since(now) * part / whole).min(limit)
 }
 
-/// When the chat message after the last notice is sent at the latest: it has [`CHAT_LIMIT`], but at
-/// most half of the time from `now` to `until`.
-#[must_use]
-pub fn chat_at(now: Instant, until: Instant) -> Instant {
-    until - (until.saturating_duration_since(now) / 2).min(CHAT_LIMIT)
-}
-
 /// The moment of the last try before `until`. It leaves the call an eighth of the whole time, and
 /// at most [`ATTEMPT_LIMIT`]. Regardless of the pause length, one try comes just before the end.
 #[must_use]
@@ -224,15 +217,6 @@ mod tests {
         assert!(passed.work_until > now + Duration::from_secs(60));
         let (_, _, all) = held_back(Duration::from_secs(36_000));
         assert!(all < LONGEST);
-    }
-
-    #[test]
-    fn chat_has_its_time_and_at_most_half() {
-        let now = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(chat_at(now, now + 15 * second), now + 10 * second);
-        assert_eq!(chat_at(now, now + 2 * second), now + second);
-        assert_eq!(chat_at(now + second, now), now);
     }
 
     #[test]

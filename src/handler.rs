@@ -143,10 +143,13 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
         // The reads go on, also after a panic here.
         match caught(Box::pin(report_early(app, budget, origin, progress))).await {
             Ok(chat) => *early_chat = chat,
-            Err(panic) => error!(
-                requestId = origin.request_id,
-                "The early notice broke off with a panic: {panic}"
-            ),
+            Err(panic) => {
+                progress.notices_failed += 1;
+                error!(
+                    requestId = origin.request_id,
+                    "The early notice broke off with a panic: {panic}"
+                );
+            }
         }
     };
     match procedure.run(progress, not_yet).await {

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::{
     app::{App, Chat},
     aws::{CallError, Operation, call, retry::Tries},
-    budget::{CHAT_LIMIT, NOTICE_LIMIT, PUBLISHES, chat_at, share},
+    budget::{CHAT_LIMIT, NOTICE_LIMIT, PUBLISHES, share},
     ids::TopicArn,
     panic::caught,
     report::{Report, chat, notice::Message},
@@ -50,9 +50,9 @@ pub(crate) async fn publish(
     published
 }
 
-/// Publishes the last notice of a run, and the chat message after it. If the notice is still on its
-/// way when the chat message must be sent, that is sent beside it: the topic of the notice may be
-/// the one that hangs.
+/// Publishes the last notice of a run, and the chat message after it. The chat message waits for
+/// the notice for at most [`CHAT_LIMIT`] and half of the time, and then goes out beside it: the
+/// topic of the notice may be the one that hangs.
 ///
 /// # Errors
 /// As [`publish`]. The chat message, if there is a chat, is still on its way.
@@ -66,7 +66,8 @@ pub(crate) async fn publish_last(
     let now = Instant::now();
     let until = share(now, report_until, (1, 1), NOTICE_LIMIT);
     let mut notice = pin!(publish(&app.sns, &app.config.topic, report, until, progress));
-    let sent = timeout_at(chat_at(now, report_until), &mut notice).await;
+    let chat_at = share(now, report_until, (1, 2), CHAT_LIMIT);
+    let sent = timeout_at(chat_at, &mut notice).await;
     let thread = report.request_id.as_deref().unwrap_or_default();
     let chat = ChatMessage::start(chat, report, thread, report_until);
     match sent {
