@@ -230,7 +230,7 @@ fn read_text(payload: &str, own: &AccountRegion) -> Event {
         Err(wrong) => return not_read(&wrong),
     };
     let message = sns::message(&object);
-    let asks_for_dry_run = dry_run::is_asked_for_in(&object);
+    let asks_for_dry_run = dry_run::is_asked_for_in(&object) || message.asks_for_dry_run();
     let context = Context {
         own,
         example: example(asks_for_dry_run),

@@ -95,6 +95,7 @@ impl Origin {
                 .nth(6)
                 .map(str::to_owned)
                 .or_else(|| config.function.name.clone()),
+            arn: Some(invocation.function_arn.clone()),
             ..config.function.clone()
         };
         Self {

@@ -40,7 +40,7 @@ pub(super) async fn probe(
         }
         Err(error) if error.cause == Cause::Denied && error.code.starts_with("AccessDenied") => {
             let finding = format!(
-                "The role may not disconnect key stores: {}. Advice: {}.",
+                "The role is not allowed to disconnect key stores: {}. Advice: {}.",
                 error.message,
                 error.advice()
             );
@@ -48,7 +48,7 @@ pub(super) async fn probe(
         }
         Err(error) => {
             let finding = format!(
-                "The permission probe is inconclusive, so it is not proved that the role may disconnect: {error}. Advice: \
+                "The permission probe is inconclusive, so it is not proved that the role is allowed to disconnect: {error}. Advice: \
                  repeat the dry run."
             );
             (proof(Permission::Unknown, error.aws_request_id), Some(finding))
@@ -75,7 +75,7 @@ fn proof(permission: Permission, probe_request_id: Option<String>) -> Drill {
 
 fn left_out(why: &str) -> (Drill, Option<String>) {
     let finding = format!(
-        "The permission probe was left out, because {why}, so it is not proved that the role may disconnect. Advice: \
+        "The permission probe was left out, because {why}, so it is not proved that the role is allowed to disconnect. Advice: \
          repeat the dry run."
     );
     (proof(Permission::Unknown, None), Some(finding))

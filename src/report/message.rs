@@ -56,7 +56,7 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
             if progress.disconnected_reads > 1 {
                 "NOT VERIFIED, not confirmed"
             } else {
-                "NOT VERIFIED, read once"
+                "NOT VERIFIED, one read only"
             }
         }
         Outcome::NotVerified(_) => "NOT VERIFIED",
@@ -102,17 +102,17 @@ fn permission(progress: &Progress) -> Option<Permission> {
     progress.drill.as_ref().map(|drill| drill.permission)
 }
 
+/// A run takes at most Lambda's 15 minutes.
+const ANOTHER: &str = "another notice should follow within 15 minutes";
+
 /// What is known when the first look has not found `DISCONNECTED`.
 fn early(origin: &Origin, progress: &Progress) -> String {
     let store = store(origin, progress);
     match progress.state() {
         Some(ConnectionState::Disconnecting) => {
-            format!("{store} is disconnecting, and another notice follows when this run ends.")
+            format!("{store} is disconnecting, and {ANOTHER}.")
         }
-        state => format!(
-            "{}; another notice follows when this run ends.",
-            requested(&store, progress, state)
-        ),
+        state => format!("{}; {ANOTHER}.", requested(&store, progress, state)),
     }
 }
 
@@ -140,7 +140,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
         Outcome::AlreadyDisconnected => vec![
             format!("{store} was already disconnected, and not by this run."),
             keys(progress),
-            asked(origin),
+            asked_for("this run", origin),
         ],
         Outcome::Ignored(ignored) => vec![format!("Nothing to do: {}.", text::cut(ignored.why(), FAULT_SHOWN))],
         Outcome::DryRun { .. } => dry_run(origin, progress),
@@ -178,9 +178,9 @@ fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
         }
     };
     let proved = match permission {
-        Some(Permission::Allowed) => "The role may disconnect it",
-        Some(Permission::Denied) => "The role may NOT disconnect it",
-        Some(Permission::Unknown) | None => "It is not proved that the role may disconnect it",
+        Some(Permission::Allowed) => "The role is allowed to disconnect it",
+        Some(Permission::Denied) => "The role is NOT allowed to disconnect it",
+        Some(Permission::Unknown) | None => "It is not proved that the role is allowed to disconnect it",
     };
     let found = match progress.findings.as_ref().map_or(0, Vec::len) {
         0 => "the checks have no finding".into(),
@@ -257,9 +257,9 @@ fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String
             );
         }
         (state, Some(error)) if error.operation == Operation::DisconnectCustomKeyStore => format!(
-            "a repeated request failed ({}), and the state last read is {}",
+            "a repeated request failed ({}); {}",
             error.code,
-            state.map_or("not known", ConnectionState::as_str)
+            requested("it", progress, state)
         ),
         (state, Some(error)) => format!("{}; {}", requested("it", progress, state), failed_call(error)),
         (state, None) => requested("it", progress, state),
@@ -283,12 +283,19 @@ fn failed_call(error: &CallError) -> String {
 
 fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
     let dry = if origin.is_trial { "The dry run" } else { "The event" };
+    let observed = if is_observed(origin) {
+        ". DRY_RUN of this function is true too"
+    } else {
+        ""
+    };
     let wrong = match refusal {
         Refusal::Event(invalid) => format!(
-            "{dry} is refused, and nothing was disconnected: {}.",
+            "{dry} is refused, and nothing was disconnected: {}{observed}.",
             fault(&invalid.wrong)
         ),
-        Refusal::Guard(not_allowed) => format!("{dry} is refused, and nothing was disconnected: {not_allowed}."),
+        Refusal::Guard(not_allowed) => {
+            format!("{dry} is refused, and nothing was disconnected: {not_allowed}{observed}.")
+        }
     };
     let id = origin.key_store_id.as_ref();
     let keys = id.map(|id| format!("The keys of {id} are as they were; this run did not read its state."));
@@ -303,7 +310,7 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
                 "The switch cannot work, because of faulty environment variables: {}.",
                 fault(&invalid.variables())
             ),
-            "Nothing was disconnected, and the function acts on no event.".into(),
+            "Nothing was disconnected, and the function acts on no event until this is corrected.".into(),
         ],
         Failure::NotHandedOver(why) => vec![format!(
             "The function could not read one invocation ({}), and nothing was disconnected for it.",
@@ -317,7 +324,7 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
         Failure::Call(error) if origin.dry_run => vec![
             format!("{}.", of_dry_run(origin)),
             format!(
-                "{store} could not be read, so a real run could not be verified: {}.",
+                "{store} could not be read, so it is not known whether its keys work, and a real run could not be verified: {}.",
                 cause(error)
             ),
             asked_if_observed(origin),
@@ -354,6 +361,11 @@ fn not_done(origin: &Origin, progress: &Progress) -> String {
     if progress.is_accepted {
         return format!("KMS accepted a request to disconnect {store}, and that is not verified");
     }
+    if progress.unanswered == 0 && progress.is_invalid_state {
+        return format!(
+            "KMS rejected the request to disconnect {store}, as if that were done or in progress, and that is not verified"
+        );
+    }
     if progress.unanswered > 0 {
         return format!(
             "it is not known whether this run disconnected {store} ({} of {} requests got no usable answer)",
@@ -361,21 +373,12 @@ fn not_done(origin: &Origin, progress: &Progress) -> String {
         );
     }
     match progress.state() {
-        // Unless KMS contradicts the read.
-        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed)
-            if !progress.is_invalid_state =>
-        {
+        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
             format!("{store} is NOT disconnected")
         }
-        Some(
-            ConnectionState::Connected
-            | ConnectionState::Connecting
-            | ConnectionState::Failed
-            | ConnectionState::Disconnecting
-            | ConnectionState::Disconnected
-            | ConnectionState::Unknown(_),
-        )
-        | None => format!("this run did not disconnect {store}"),
+        Some(ConnectionState::Disconnecting | ConnectionState::Disconnected | ConnectionState::Unknown(_)) | None => {
+            format!("this run did not disconnect {store}")
+        }
     }
 }
 
@@ -442,14 +445,18 @@ fn keys_of(origin: &Origin, progress: &Progress) -> String {
 
 /// Who or what asked, and why.
 fn asked(origin: &Origin) -> String {
+    asked_for("it", origin)
+}
+
+fn asked_for(what: &str, origin: &Origin) -> String {
     let reason = origin.reason.as_ref().map(|why| quoted(why, REASON_SHOWN));
     let because = reason.map(|why| format!(": {why}")).unwrap_or_default();
     let who = match (&origin.requested_by, triggered(&origin.trigger)) {
-        (Some(who), Some(what)) => format!("{} asked for it, by {what}", named(who)),
-        (Some(who), None) => format!("{} asked for it", named(who)),
-        (None, Some(what)) => format!("{what} asked for it"),
-        (None, None) if because.is_empty() => "the event does not say who asked for it".into(),
-        (None, None) => "somebody whom the event does not name asked for it".into(),
+        (Some(who), Some(trigger)) => format!("{} asked for {what}, by {trigger}", named(who)),
+        (Some(who), None) => format!("{} asked for {what}", named(who)),
+        (None, Some(trigger)) => format!("{trigger} asked for {what}"),
+        (None, None) if because.is_empty() => format!("the event does not say who asked for {what}"),
+        (None, None) => format!("somebody whom the event does not name asked for {what}"),
     };
     format!("{who}{because}.")
 }
@@ -504,7 +511,8 @@ fn named(name: &str) -> String {
         return quoted(name, NAME_SHOWN);
     }
     let end: String = name.chars().skip(surplus).collect();
-    format!("'...{}'", without_quotes(&end, NAME_SHOWN))
+    let part = end.find(['/', ':']).and_then(|at| end.get(at..)).unwrap_or(&end);
+    format!("'...{}'", without_quotes(part, NAME_SHOWN))
 }
 
 fn quoted(words: &str, limit: usize) -> String {

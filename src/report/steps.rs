@@ -13,7 +13,7 @@ use crate::{
 
 /// The most steps of a report.
 pub(super) const MOST: usize = 6;
-/// How many findings of a dry run have a step each.
+/// How many findings of a dry run have a step each; one less if the function observes.
 const FINDINGS: usize = 2;
 
 /// The steps, and `runbook` as the last one if it is set.
@@ -63,7 +63,8 @@ impl Advice<'_> {
 
     /// The step that undoes it comes last.
     fn after_the_cut(&self, who: Option<String>) -> Vec<String> {
-        let mut steps = self.stop_the_trigger();
+        let others = 3 + usize::from(who.is_some());
+        let mut steps = self.stop_the_trigger(others);
         steps.push(DATA.into());
         steps.push(format!(
             "Check yourself that ConnectionState is DISCONNECTED: {}",
@@ -77,16 +78,18 @@ impl Advice<'_> {
     fn after_dry_run(&self, has_findings: bool) -> Vec<String> {
         let mut steps = Vec::new();
         if self.origin.is_observing {
-            steps.push(format!(
-                "If the key store must be disconnected now, do it by hand, because this function only observes: {}",
-                self.cut()
-            ));
+            steps.push(self.by_hand_now());
+            steps.push(
+                "This function only observes. If it is meant to act, set DRY_RUN to false (the stack's parameter DryRun)"
+                    .into(),
+            );
         }
         if has_findings {
             let findings = self.progress.findings.as_deref().unwrap_or_default();
-            let shown = findings.iter().take(FINDINGS);
+            let most = FINDINGS - usize::from(self.origin.is_observing);
+            let shown = findings.iter().take(most);
             steps.extend(shown.map(|finding| format!("Resolve this finding: {finding}")));
-            if findings.len() > FINDINGS {
+            if findings.len() > most {
                 steps.push("Resolve the other findings, which are in the field findings".into());
             }
             steps.push("Then repeat the dry run".into());
@@ -99,7 +102,7 @@ impl Advice<'_> {
         if doubt.is_under_way {
             return self.after_doubt_under_way(doubt);
         }
-        let mut steps = vec![self.by_hand(), self.read_until_disconnected()];
+        let mut steps = vec![self.by_hand(), self.read_until_disconnected(), DATA.into()];
         if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
             steps.push(self.who("whether somebody connected it", "ConnectCustomKeyStore"));
         }
@@ -108,18 +111,16 @@ impl Advice<'_> {
     }
 
     fn after_doubt_under_way(&self, doubt: &NotVerified) -> Vec<String> {
-        let mut steps = if self.progress.state() == Some(&ConnectionState::Disconnected) {
-            vec![format!(
-                "Read ConnectionState once more. DISCONNECTED again confirms it: {}",
-                self.read()
-            )]
+        let until = if self.progress.state() == Some(&ConnectionState::Disconnected) {
+            "once more. DISCONNECTED again confirms it"
         } else {
-            vec![
-                format!("Read ConnectionState until it is DISCONNECTED: {}", self.read()),
-                self.by_hand_if_connected(),
-            ]
+            "until it is DISCONNECTED"
         };
-        steps.extend(self.stop_the_trigger());
+        let mut steps = vec![
+            format!("Read ConnectionState {until}: {}", self.read()),
+            self.by_hand_if_connected(),
+        ];
+        steps.extend(self.stop_the_trigger(steps.len() + 2));
         steps.extend([DATA.into(), self.again(doubt)]);
         steps
     }
@@ -141,11 +142,11 @@ impl Advice<'_> {
                 error.advice()
             )
         } else if self.origin.trigger.kind == TriggerType::Direct {
-            "If you waited for the answer of aws lambda invoke, invoke the function again. If not, wait: Lambda runs the event \
-             up to two more times, and each run reports"
-                .into()
+            format!(
+                "If a person waited for the answer of aws lambda invoke, invoke the function again. If not, wait for the next notice. {NEXT}"
+            )
         } else {
-            "Wait for the next notice. Lambda runs the event up to two more times, and each run reports".into()
+            format!("Wait for the next notice. {NEXT}")
         }
     }
 
@@ -174,10 +175,12 @@ impl Advice<'_> {
             Failure::Panic(_) => self.until_disconnected(LOG_LINE.into()),
             Failure::Configuration(_) => vec![
                 self.by_hand_if_any(),
+                self.find_the_id(),
                 "Correct the environment variables that the field error.message names, and run a dry run".into(),
             ],
             Failure::NotHandedOver(_) => vec![
                 self.by_hand_if_any(),
+                self.find_the_id(),
                 "Invoke the function again without a client context (--client-context)".into(),
             ],
         }
@@ -185,21 +188,21 @@ impl Advice<'_> {
 
     fn after_failed_call(&self, cause: Cause, advice: &str) -> Vec<String> {
         if cause == Cause::NotFound && self.progress.unanswered == 0 {
+            let mut steps = vec![self.find_the_id()];
+            if !self.origin.is_trial {
+                steps.push(self.by_hand_if_needed(None));
+            }
+            steps.push("Send the event again with the right ID".into());
+            return steps;
+        }
+        if self.origin.is_trial {
             return vec![
-                format!(
-                    "Find the right ID, in this account and Region: {}",
-                    self.kms("describe-custom-key-stores", None)
-                ),
-                "Send the event again with that ID".into(),
+                format!("Correct the cause, and repeat the dry run: {advice}"),
+                self.by_hand_now(),
             ];
         }
         if self.origin.dry_run {
-            let again = if self.origin.is_trial {
-                ", and repeat the dry run"
-            } else {
-                ""
-            };
-            return vec![format!("Correct the cause{again}: {advice}"), self.by_hand_now()];
+            return vec![self.by_hand_now(), format!("Correct the cause: {advice}")];
         }
         self.until_disconnected(format!("Then correct the cause: {advice}"))
     }
@@ -207,50 +210,60 @@ impl Advice<'_> {
     /// The store is disconnected and read by hand, and then `correct` follows.
     fn until_disconnected(&self, correct: String) -> Vec<String> {
         if self.id().is_none() {
-            return vec![self.by_hand_if_any(), correct];
+            return vec![self.by_hand_if_any(), self.find_the_id(), correct];
         }
-        if self.progress.is_under_way() {
-            return vec![self.read_until_disconnected(), self.by_hand_if_connected(), correct];
-        }
-        vec![self.by_hand(), self.read_until_disconnected(), correct]
+        let first = if self.progress.is_under_way() {
+            [self.read_until_disconnected(), self.by_hand_if_connected()]
+        } else {
+            [self.by_hand(), self.read_until_disconnected()]
+        };
+        first.into_iter().chain([DATA.into(), correct]).collect()
     }
 
-    fn by_hand(&self) -> String {
+    /// Where the command of a disconnect works.
+    fn with_a_role(&self) -> String {
         let account = self.origin.account.as_deref().filter(|account| is_safe(account));
         let account = account
             .map(|account| format!(" in account {account}"))
             .unwrap_or_default();
-        format!(
-            "Disconnect it by hand{account}, with a role that has kms:DisconnectCustomKeyStore: {}",
-            self.cut()
-        )
+        format!("{account}, with a role that has kms:DisconnectCustomKeyStore")
+    }
+
+    fn by_hand(&self) -> String {
+        format!("Disconnect it by hand{}: {}", self.with_a_role(), self.cut(self.id()))
     }
 
     fn by_hand_if_connected(&self) -> String {
         format!(
             "If it becomes CONNECTED or FAILED, disconnect it by hand: {}",
-            self.cut()
+            self.cut(self.id())
         )
     }
 
     fn by_hand_now(&self) -> String {
-        let which = if self.id().is_some() {
-            ""
-        } else {
-            ", with its ID in place of KEY_STORE_ID"
-        };
-        format!(
-            "If the key store must be disconnected now, do it by hand{which}: {}",
-            self.cut()
-        )
+        self.by_hand_if_needed(self.id())
+    }
+
+    /// The step for the store with this ID, or with one that the reader must find.
+    fn by_hand_if_needed(&self, id: Option<&str>) -> String {
+        self.by_hand_if("If the key store must be disconnected now", id)
+    }
+
+    fn by_hand_if(&self, needed: &str, id: Option<&str>) -> String {
+        let which = id.map_or(", and with its ID in place of KEY_STORE_ID", |_| "");
+        format!("{needed}, do it by hand{}{which}: {}", self.with_a_role(), self.cut(id))
     }
 
     /// Where no event was read, nobody knows whether one asked for a disconnect.
     fn by_hand_if_any(&self) -> String {
+        let needed = "This notice does not know whether a key store must be disconnected now. If one must";
+        self.by_hand_if(needed, None)
+    }
+
+    fn find_the_id(&self) -> String {
         format!(
-            "This notice does not know whether a key store must be disconnected now. If one must be, do it by hand, with its ID \
-             in place of KEY_STORE_ID: {}",
-            self.cut()
+            "Find the right ID, in this account and Region: {}",
+            self.kms("describe-custom-key-stores", None)
         )
     }
 
@@ -263,37 +276,52 @@ impl Advice<'_> {
     }
 
     /// A trigger that disconnected a store by mistake disconnects it again when it is connected
-    /// again.
-    fn stop_the_trigger(&self) -> Vec<String> {
+    /// again. At least one step, and as many as there is room for beside `others`.
+    fn stop_the_trigger(&self, others: usize) -> Vec<String> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
-        let region = self.region();
-        let find = format!("(aws events list-rules{region}) and disable it");
-        let disable = format!("aws events disable-rule{region} --name RULE_NAME");
-        let rule = |which: &str| vec![format!("{}: {disable}", first(&format!("{which} {find}")))];
-        let name = self.origin.trigger.name.as_deref().unwrap_or_default();
-        match self.origin.trigger.kind {
+        let mut steps = match self.origin.trigger.kind {
             TriggerType::Unrecognised => Vec::new(),
             TriggerType::Direct => {
                 vec![first(
                     "find what sent the event (a person, a rule, a schedule, an SNS topic) and stop it",
                 )]
             }
-            TriggerType::Alarm if is_safe(name) => {
-                let actions = format!(
-                    "{}: aws cloudwatch disable-alarm-actions{region} --alarm-names {name}",
-                    first("disable the actions of the alarm, its pager's too"),
-                );
-                let rule = format!("Then find the rule that forwards the alarm {find}: {disable}");
-                if self.has_runbook {
-                    vec![actions]
-                } else {
-                    vec![actions, rule]
-                }
-            }
-            TriggerType::Alarm => rule("disable the actions of the alarm, find the rule that forwards it"),
-            TriggerType::EventBridge => rule("find the rule that forwards this event"),
             TriggerType::Schedule => vec![first("disable the schedule")],
-            TriggerType::CloudTrail => rule("find the rule of the reconnect guard"),
+            // A rule gets an alarm's events also if its actions are disabled.
+            TriggerType::Alarm => vec![
+                self.disable(&first(&self.find("the rule that forwards the alarm"))),
+                self.disable_actions(),
+            ],
+            TriggerType::EventBridge => vec![self.disable(&first(&self.find("the rule that forwards this event")))],
+            TriggerType::CloudTrail => vec![self.disable(&first(&self.find("the rule of the reconnect guard")))],
+        };
+        let room = MOST - usize::from(self.has_runbook);
+        steps.truncate(room.saturating_sub(others).max(1));
+        steps
+    }
+
+    fn find(&self, rule: &str) -> String {
+        let region = self.region();
+        let function = self.origin.function.arn.as_deref().filter(|arn| is_safe_arn(arn));
+        let list = match function {
+            Some(function) => format!("aws events list-rule-names-by-target{region} --target-arn {function}"),
+            None => format!("aws events list-rules{region}"),
+        };
+        format!("find {rule} ({list}) and disable it")
+    }
+
+    fn disable(&self, text: &str) -> String {
+        format!("{text}: aws events disable-rule{} --name RULE_NAME", self.region())
+    }
+
+    fn disable_actions(&self) -> String {
+        let text = "If the alarm calls the function without a rule, disable its actions, its pager's too";
+        match self.origin.trigger.name.as_deref().filter(|name| is_safe(name)) {
+            Some(name) => {
+                let region = self.region();
+                format!("{text}: aws cloudwatch disable-alarm-actions{region} --alarm-names {name}")
+            }
+            None => text.into(),
         }
     }
 
@@ -305,12 +333,14 @@ impl Advice<'_> {
         let kind = self.progress.key_store.as_ref().and_then(|store| store.kind.as_ref());
         let takes = match kind {
             Some(KeyStoreType::AwsCloudHsm) => {
-                "It needs an active HSM and the kmsuser password that KMS knows, and takes up to 20 minutes"
+                "The connection needs an active HSM and the kmsuser password that KMS knows, and takes up to 20 minutes"
             }
             Some(KeyStoreType::ExternalKeyStore) => {
-                "It needs a proxy that answers and knows KMS's credential, and takes about five minutes"
+                "The connection needs a proxy that answers and knows KMS's credential, and takes about five minutes"
             }
-            Some(KeyStoreType::Unknown(_)) | None => "It needs a working cluster or proxy, and takes up to 20 minutes",
+            Some(KeyStoreType::Unknown(_)) | None => {
+                "The connection needs a working cluster or proxy, and takes up to 20 minutes"
+            }
         };
         format!(
             "Reconnect it only when the owner of its keys agrees, with a role that has kms:ConnectCustomKeyStore. If the stack has a \
@@ -319,8 +349,8 @@ impl Advice<'_> {
         )
     }
 
-    fn cut(&self) -> String {
-        self.kms("disconnect-custom-key-store", Some(self.id().unwrap_or("KEY_STORE_ID")))
+    fn cut(&self, id: Option<&str>) -> String {
+        self.kms("disconnect-custom-key-store", Some(id.unwrap_or("KEY_STORE_ID")))
     }
 
     fn read(&self) -> String {
@@ -330,7 +360,7 @@ impl Advice<'_> {
     /// Who made a call, by CloudTrail, which keeps it for 90 days.
     fn who(&self, what: &str, call: &str) -> String {
         format!(
-            "Find out {what}. CloudTrail shows that some minutes late: aws cloudtrail lookup-events{} \
+            "Find out {what}. CloudTrail shows that some minutes late; a call with an errorCode changed nothing: aws cloudtrail lookup-events{} \
              --lookup-attributes AttributeKey=EventName,AttributeValue={call}",
             self.region()
         )
@@ -359,9 +389,14 @@ const LOG_LINE: &str =
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ReplicaDescription.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
-const DATA: &str = "Tell the owners of databases encrypted with its keys now. RDS read replicas, their sources, and Aurora clusters \
-                    with cross-Region replicas are lost at once. Replicas of DynamoDB global tables leave their table after 20 \
-                    hours. Other RDS databases and DynamoDB tables have seven days";
+const DATA: &str = "Tell the owners of the databases that are encrypted with its keys. RDS read replicas, their sources, and Aurora \
+                    clusters with cross-Region replicas are lost at once. Replicas of DynamoDB global tables leave their table \
+                    after 20 hours. Other RDS databases are lost after seven days, and other DynamoDB tables are archived then";
+
+/// Lambda waits one minute before the second run and two before the third, and a run takes at most
+/// 15.
+const NEXT: &str = "Lambda runs the event up to two more times, and each run reports. If no notice comes within 20 minutes, read \
+                    ConnectionState yourself";
 
 /// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart,
 /// so that it makes no link. The name of an alarm has at most 255 characters.
@@ -369,6 +404,11 @@ fn is_safe(word: &str) -> bool {
     (1..=255).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))
         && !word.starts_with('-')
+}
+
+/// The same for an ARN, which has colons too.
+fn is_safe_arn(arn: &str) -> bool {
+    arn.starts_with("arn:") && arn.split(':').all(|part| part.is_empty() || is_safe(part))
 }
 
 #[cfg(test)]
@@ -384,6 +424,12 @@ mod tests {
             "", "a b", "a.b", "a;b", "$(x)", "`x`", "-x", "a'b", "é", "a\nb", "a*", "~",
         ] {
             assert!(!is_safe(word), "{word}");
+        }
+        assert!(is_safe_arn(
+            "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:switch-Function"
+        ));
+        for arn in ["switch-Function", "arn:aws:lambda:x;id", "arn:aws:lambda:$(id)"] {
+            assert!(!is_safe_arn(arn), "{arn}");
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn origin() -> Origin {
         region: Some("us-east-1".into()),
         function: Function {
             name: Some("switch-Function".into()),
+            arn: Some("arn:aws:lambda:us-east-1:123456789012:function:switch-Function".into()),
             allow_list_sha256: Some("0".repeat(64)),
             ..Function::default()
         },
@@ -212,7 +213,12 @@ fn drill_is_reported_with_its_proof_and_its_faults() {
         key_store: progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnecting, 0).key_store,
         ..drilled(Permission::Allowed, &[])
     };
-    reads("dry-run-of-a-store-that-is-disconnecting", &drill, &disconnecting, &clean);
+    reads(
+        "dry-run-of-a-store-that-is-disconnecting",
+        &drill,
+        &disconnecting,
+        &clean,
+    );
     let found = Outcome::DryRun { has_findings: true };
     let missing = "cks-none is in ALLOWED_KEY_STORE_IDS, and there is no such custom key store.";
     reads(
@@ -221,7 +227,7 @@ fn drill_is_reported_with_its_proof_and_its_faults() {
         &drilled(Permission::Allowed, &[missing]),
         &found,
     );
-    let may_not = "The role may not disconnect key stores: not authorized. Advice: give the function's role \
+    let may_not = "The role is not allowed to disconnect key stores: not authorized. Advice: give the function's role \
                    kms:DisconnectCustomKeyStore.";
     let denied = drilled(
         Permission::Denied,
@@ -240,6 +246,49 @@ fn drill_is_reported_with_its_proof_and_its_faults() {
         &nothing_read,
         &Outcome::Failed(unread.into()),
     );
+}
+
+#[test]
+fn dry_run_says_what_each_state_means_for_the_keys() {
+    let drill = Origin {
+        dry_run: true,
+        is_trial: true,
+        ..by_hand()
+    };
+    let unknown = "in which it is not known whether its keys work, and a real run would disconnect it.";
+    for (state, says) in [
+        (
+            ConnectionState::Connected,
+            "is CONNECTED, in which its keys work, and a real run would disconnect it.".to_owned(),
+        ),
+        (
+            ConnectionState::Disconnected,
+            "is already DISCONNECTED, in which its keys do not work, and a real run would leave it so.".into(),
+        ),
+        (
+            ConnectionState::Disconnecting,
+            "is already DISCONNECTING, in which AWS makes its keys unusable right away (this is not confirmed yet), \
+             and a real run would only verify that."
+                .into(),
+        ),
+        (
+            ConnectionState::Connecting,
+            format!("has the state CONNECTING, {unknown}"),
+        ),
+        (ConnectionState::Failed, format!("has the state FAILED, {unknown}")),
+        (
+            ConnectionState::Unknown("PAUSED".into()),
+            format!("has the state PAUSED, {unknown}"),
+        ),
+    ] {
+        let run = Progress {
+            key_store: progress("AWS_CLOUDHSM", state, 0).key_store,
+            ..drilled(Permission::Allowed, &[])
+        };
+        let outcome = Outcome::DryRun { has_findings: false };
+        let message = Report::new(&drill, &run, Stage::Final(&outcome)).message;
+        assert!(message.contains(&says), "{message}");
+    }
 }
 
 #[test]

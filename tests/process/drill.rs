@@ -43,7 +43,7 @@ fn probe_proves_the_permission_and_changes_nothing() {
         report["message"]
             .as_str()
             .unwrap()
-            .contains("The role may disconnect it"),
+            .contains("The role is allowed to disconnect it"),
         "{report}"
     );
     let asked = disconnects(&stage);
