@@ -2,12 +2,14 @@
 //! the log line share.
 
 pub(crate) mod chat;
+mod commands;
 mod impact;
 mod log;
 mod message;
 mod metrics;
 pub mod notice;
 mod refusals;
+mod situation;
 mod steps;
 
 use serde::Serialize;
@@ -21,7 +23,8 @@ use crate::{
     run::{AwsRequestIds, Drill, Impact, Origin, Progress},
     text,
 };
-use message::{message, situation};
+use message::message;
+use situation::situation;
 use steps::steps;
 
 pub(crate) use log::{metrics as log_metrics, summary as log_summary};

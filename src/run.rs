@@ -127,6 +127,11 @@ impl Origin {
         }
     }
 
+    /// True if the event asked for a disconnect, and `DRY_RUN` of this function kept it from one.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.is_observing && !self.is_trial
+    }
+
     /// True for a drill: a dry run that a direct payload asks for.
     pub(crate) fn is_drill(&self) -> bool {
         self.is_trial && self.trigger.kind == TriggerType::Direct
@@ -203,6 +208,11 @@ impl Progress {
     #[must_use]
     pub fn state(&self) -> Option<&ConnectionState> {
         self.key_store.as_ref().map(|store| &store.state)
+    }
+
+    /// What the permission probe of a dry run showed, if there was one.
+    pub(crate) fn permission(&self) -> Option<Permission> {
+        self.drill.as_ref().map(|drill| drill.permission)
     }
 
     /// True if the state last read is `DISCONNECTING` or `DISCONNECTED`.

@@ -37,71 +37,6 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
-/// What happened, in the few words of a subject. Two situations that need different actions do not
-/// share them.
-pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
-    let outcome = match stage {
-        Stage::Final(outcome) => outcome,
-        Stage::Early => return early_situation(progress),
-    };
-    match outcome {
-        Outcome::Disconnected => "disconnected",
-        Outcome::AlreadyDisconnected => "already disconnected",
-        Outcome::DryRun { .. } if is_observed(origin) => "event NOT acted on",
-        Outcome::DryRun { .. } if permission(progress) == Some(Permission::Denied) => "access DENIED",
-        Outcome::DryRun { has_findings: true } => "with FINDINGS",
-        Outcome::DryRun { has_findings: false } => "nothing changed",
-        Outcome::Ignored(_) => "ignored",
-        Outcome::NotVerified(_) if progress.state() == Some(&ConnectionState::Disconnected) => {
-            if progress.disconnected_reads > 1 {
-                "NOT VERIFIED, not confirmed"
-            } else {
-                "NOT VERIFIED, one read only"
-            }
-        }
-        Outcome::NotVerified(_) => "NOT VERIFIED",
-        Outcome::Refused(_) if is_observed(origin) => "event NOT acted on, refused",
-        Outcome::Refused(Refusal::Guard(_)) => "refused, not allowed",
-        Outcome::Refused(Refusal::Event(_)) => "refused, nothing done",
-        Outcome::Failed(Failure::Configuration(_)) => "FAILED, the switch cannot work",
-        Outcome::Failed(Failure::NotHandedOver(_)) => "FAILED, one event is lost",
-        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if is_observed(origin) => "event NOT acted on, FAILED",
-        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, perhaps done",
-        Outcome::Failed(Failure::Call(error)) => match error.cause {
-            Cause::NotFound => "FAILED, no such key store",
-            Cause::Denied => "FAILED, access denied",
-            Cause::NoCredentials => "FAILED, no credentials",
-            Cause::InvalidState
-            | Cause::Throttled
-            | Cause::Unreachable
-            | Cause::Unavailable
-            | Cause::NotSent
-            | Cause::Other => "FAILED",
-        },
-        Outcome::Failed(Failure::Panic(_)) => "FAILED, broke off",
-    }
-}
-
-fn early_situation(progress: &Progress) -> &'static str {
-    match progress.state() {
-        Some(ConnectionState::Disconnecting) => "disconnecting now",
-        Some(ConnectionState::Disconnected) => "disconnected, not confirmed",
-        Some(ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed) => {
-            "requested, not done yet"
-        }
-        Some(ConnectionState::Unknown(_)) | None => "requested, state not known",
-    }
-}
-
-/// True if the event asked for a disconnect, and `DRY_RUN` of this function kept it from one.
-fn is_observed(origin: &Origin) -> bool {
-    origin.is_observing && !origin.is_trial
-}
-
-fn permission(progress: &Progress) -> Option<Permission> {
-    progress.drill.as_ref().map(|drill| drill.permission)
-}
-
 /// A run takes at most Lambda's 15 minutes.
 const ANOTHER: &str = "another notice should follow within 15 minutes";
 
@@ -156,7 +91,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
 
 fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
     let store = store(origin, progress);
-    let permission = permission(progress);
+    let permission = progress.permission();
     let would = match permission {
         Some(Permission::Allowed) => "would disconnect",
         Some(Permission::Denied) => "could not disconnect",
@@ -212,7 +147,7 @@ fn is_now(state: &ConnectionState) -> String {
 
 /// Who asked for it. A person who meant a real run must see why there was none.
 fn of_dry_run(origin: &Origin) -> String {
-    if is_observed(origin) {
+    if origin.is_observed() {
         return "Nothing was disconnected, because DRY_RUN of this function is true".into();
     }
     let who = origin.requested_by.as_ref().map(|who| named(who));
@@ -283,7 +218,7 @@ fn failed_call(error: &CallError) -> String {
 
 fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
     let dry = if origin.is_trial { "The dry run" } else { "The event" };
-    let observed = if is_observed(origin) {
+    let observed = if origin.is_observed() {
         ". DRY_RUN of this function is true too"
     } else {
         ""
@@ -463,7 +398,7 @@ fn asked_for(what: &str, origin: &Origin) -> String {
 
 /// The same of an event that the function only observed.
 fn asked_if_observed(origin: &Origin) -> String {
-    if is_observed(origin) {
+    if origin.is_observed() {
         asked(origin)
     } else {
         String::new()

@@ -1,12 +1,9 @@
-//! What to do next: one action a text, the most urgent first, with commands that are ready to
-//! paste. A command holds nothing that a shell would interpret, whatever the event said: IDs and
-//! Regions have a form, and a name is in a command only if it is made of letters, digits and a few
-//! marks.
+//! What to do next: one action a text, the most urgent first, each with its command at the end.
 
+use super::commands::Commands;
 use crate::{
     aws::{Cause, ConnectionState, KeyStoreType},
     event::TriggerType,
-    ids::KeyStoreId,
     outcome::{Failure, NotVerified, Outcome, Refusal, Stage},
     run::{Origin, Progress},
 };
@@ -21,6 +18,7 @@ pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runb
     let advice = Advice {
         origin,
         progress,
+        commands: Commands::of(origin),
         has_runbook: runbook.is_some(),
     };
     let mut steps = match stage {
@@ -41,6 +39,7 @@ pub(super) fn runbook(url: &str) -> String {
 struct Advice<'a> {
     origin: &'a Origin,
     progress: &'a Progress,
+    commands: Commands<'a>,
     /// True if a runbook is the last step. Then there is room for one step less, and the runbook
     /// has the rest.
     has_runbook: bool,
@@ -68,7 +67,7 @@ impl Advice<'_> {
         steps.push(DATA.into());
         steps.push(format!(
             "Check yourself that ConnectionState is DISCONNECTED: {}",
-            self.read()
+            self.commands.read()
         ));
         steps.extend(who);
         steps.push(self.reconnect());
@@ -117,7 +116,7 @@ impl Advice<'_> {
             "until it is DISCONNECTED"
         };
         let mut steps = vec![
-            format!("Read ConnectionState {until}: {}", self.read()),
+            format!("Read ConnectionState {until}: {}", self.commands.read()),
             self.by_hand_if_connected(),
         ];
         steps.extend(self.stop_the_trigger(steps.len() + 2));
@@ -160,7 +159,7 @@ impl Advice<'_> {
                 "Correct the ID or the list, and repeat the dry run".into(),
             ],
             Refusal::Guard(_) => vec![
-                format!("Find out whether this is the key store that you mean: {}", self.read()),
+                format!("Find out whether this is the key store that you mean: {}", self.commands.read()),
                 self.by_hand_now(),
                 "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
                  AllowedKeyStoreIds) later, in a reviewed deployment".into(),
@@ -190,7 +189,7 @@ impl Advice<'_> {
         if cause == Cause::NotFound && self.progress.unanswered == 0 {
             let mut steps = vec![self.find_the_id()];
             if !self.origin.is_trial {
-                steps.push(self.by_hand_if_needed(None));
+                steps.push(self.another_by_hand(NOW));
             }
             steps.push("Send the event again with the right ID".into());
             return steps;
@@ -209,7 +208,7 @@ impl Advice<'_> {
 
     /// The store is disconnected and read by hand, and then `correct` follows.
     fn until_disconnected(&self, correct: String) -> Vec<String> {
-        if self.id().is_none() {
+        if self.origin.key_store_id.is_none() {
             return vec![self.by_hand_if_any(), self.find_the_id(), correct];
         }
         let first = if self.progress.is_under_way() {
@@ -222,7 +221,7 @@ impl Advice<'_> {
 
     /// Where the command of a disconnect works.
     fn with_a_role(&self) -> String {
-        let account = self.origin.account.as_deref().filter(|account| is_safe(account));
+        let account = self.commands.account();
         let account = account
             .map(|account| format!(" in account {account}"))
             .unwrap_or_default();
@@ -230,40 +229,46 @@ impl Advice<'_> {
     }
 
     fn by_hand(&self) -> String {
-        format!("Disconnect it by hand{}: {}", self.with_a_role(), self.cut(self.id()))
+        format!(
+            "Disconnect it by hand{}: {}",
+            self.with_a_role(),
+            self.commands.disconnect()
+        )
     }
 
     fn by_hand_if_connected(&self) -> String {
         format!(
             "If it becomes CONNECTED or FAILED, disconnect it by hand: {}",
-            self.cut(self.id())
+            self.commands.disconnect()
         )
     }
 
     fn by_hand_now(&self) -> String {
-        self.by_hand_if_needed(self.id())
+        if self.origin.key_store_id.is_none() {
+            return self.another_by_hand(NOW);
+        }
+        let role = self.with_a_role();
+        format!("{NOW}, do it by hand{role}: {}", self.commands.disconnect())
     }
 
-    /// The step for the store with this ID, or with one that the reader must find.
-    fn by_hand_if_needed(&self, id: Option<&str>) -> String {
-        self.by_hand_if("If the key store must be disconnected now", id)
-    }
-
-    fn by_hand_if(&self, needed: &str, id: Option<&str>) -> String {
-        let which = id.map_or(", and with its ID in place of KEY_STORE_ID", |_| "");
-        format!("{needed}, do it by hand{}{which}: {}", self.with_a_role(), self.cut(id))
+    /// The step for a store whose ID the reader must find.
+    fn another_by_hand(&self, needed: &str) -> String {
+        format!(
+            "{needed}, do it by hand{}, and with its ID in place of KEY_STORE_ID: {}",
+            self.with_a_role(),
+            self.commands.disconnect_another()
+        )
     }
 
     /// Where no event was read, nobody knows whether one asked for a disconnect.
     fn by_hand_if_any(&self) -> String {
-        let needed = "This notice does not know whether a key store must be disconnected now. If one must";
-        self.by_hand_if(needed, None)
+        self.another_by_hand("This notice does not know whether a key store must be disconnected now. If one must")
     }
 
     fn find_the_id(&self) -> String {
         format!(
             "Find the right ID, in this account and Region: {}",
-            self.kms("describe-custom-key-stores", None)
+            self.commands.list()
         )
     }
 
@@ -271,7 +276,7 @@ impl Advice<'_> {
     fn read_until_disconnected(&self) -> String {
         format!(
             "Read ConnectionState until it is DISCONNECTED, also after the answer CustomKeyStoreInvalidStateException: {}",
-            self.read()
+            self.commands.read()
         )
     }
 
@@ -279,6 +284,10 @@ impl Advice<'_> {
     /// again. At least one step, and as many as there is room for beside `others`.
     fn stop_the_trigger(&self, others: usize) -> Vec<String> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
+        let rule = |which: &str| {
+            let find = first(&format!("find {which} ({}) and disable it", self.commands.rules()));
+            format!("{find}: {}", self.commands.disable_rule())
+        };
         let mut steps = match self.origin.trigger.kind {
             TriggerType::Unrecognised => Vec::new(),
             TriggerType::Direct => {
@@ -288,41 +297,19 @@ impl Advice<'_> {
             }
             TriggerType::Schedule => vec![first("disable the schedule")],
             // A rule gets an alarm's events also if its actions are disabled.
-            TriggerType::Alarm => vec![
-                self.disable(&first(&self.find("the rule that forwards the alarm"))),
-                self.disable_actions(),
-            ],
-            TriggerType::EventBridge => vec![self.disable(&first(&self.find("the rule that forwards this event")))],
-            TriggerType::CloudTrail => vec![self.disable(&first(&self.find("the rule of the reconnect guard")))],
+            TriggerType::Alarm => vec![rule("the rule that forwards the alarm"), self.disable_actions()],
+            TriggerType::EventBridge => vec![rule("the rule that forwards this event")],
+            TriggerType::CloudTrail => vec![rule("the rule of the reconnect guard")],
         };
         let room = MOST - usize::from(self.has_runbook);
         steps.truncate(room.saturating_sub(others).max(1));
         steps
     }
 
-    fn find(&self, rule: &str) -> String {
-        let region = self.region();
-        let function = self.origin.function.arn.as_deref().filter(|arn| is_safe_arn(arn));
-        let list = match function {
-            Some(function) => format!("aws events list-rule-names-by-target{region} --target-arn {function}"),
-            None => format!("aws events list-rules{region}"),
-        };
-        format!("find {rule} ({list}) and disable it")
-    }
-
-    fn disable(&self, text: &str) -> String {
-        format!("{text}: aws events disable-rule{} --name RULE_NAME", self.region())
-    }
-
     fn disable_actions(&self) -> String {
         let text = "If the alarm calls the function without a rule, disable its actions, its pager's too";
-        match self.origin.trigger.name.as_deref().filter(|name| is_safe(name)) {
-            Some(name) => {
-                let region = self.region();
-                format!("{text}: aws cloudwatch disable-alarm-actions{region} --alarm-names {name}")
-            }
-            None => text.into(),
-        }
+        let command = self.commands.disable_alarm_actions();
+        command.map_or_else(|| text.into(), |command| format!("{text}: {command}"))
     }
 
     /// How the store is connected again, and what that takes: up to 20 minutes with CloudHSM
@@ -345,41 +332,20 @@ impl Advice<'_> {
         format!(
             "Reconnect it only when the owner of its keys agrees, with a role that has kms:ConnectCustomKeyStore. If the stack has a \
              reconnect guard, disable its rule first. {takes}: {}",
-            self.kms("connect-custom-key-store", self.id())
+            self.commands.connect()
         )
     }
 
-    fn cut(&self, id: Option<&str>) -> String {
-        self.kms("disconnect-custom-key-store", Some(id.unwrap_or("KEY_STORE_ID")))
-    }
-
-    fn read(&self) -> String {
-        self.kms("describe-custom-key-stores", self.id())
-    }
-
-    /// Who made a call, by CloudTrail, which keeps it for 90 days.
+    /// Who made a call.
     fn who(&self, what: &str, call: &str) -> String {
         format!(
-            "Find out {what}. CloudTrail shows that some minutes late; a call with an errorCode changed nothing: aws cloudtrail lookup-events{} \
-             --lookup-attributes AttributeKey=EventName,AttributeValue={call}",
-            self.region()
+            "Find out {what}. CloudTrail shows that some minutes late; a call with an errorCode changed nothing: {}",
+            self.commands.who_called(call)
         )
     }
-
-    fn kms(&self, command: &str, id: Option<&str>) -> String {
-        let id = id.map(|id| format!(" --custom-key-store-id {id}")).unwrap_or_default();
-        format!("aws kms {command}{}{id}", self.region())
-    }
-
-    fn id(&self) -> Option<&str> {
-        self.origin.key_store_id.as_ref().map(KeyStoreId::as_str)
-    }
-
-    fn region(&self) -> String {
-        let region = self.origin.region.as_deref().filter(|region| is_safe(region));
-        region.map(|region| format!(" --region {region}")).unwrap_or_default()
-    }
 }
+
+const NOW: &str = "If the key store must be disconnected now";
 
 /// A panic is nothing that an operator can correct.
 const LOG_LINE: &str =
@@ -397,39 +363,3 @@ const DATA: &str = "Tell the owners of the databases that are encrypted with its
 /// 15.
 const NEXT: &str = "Lambda runs the event up to two more times, and each run reports. If no notice comes within 20 minutes, read \
                     ConnectionState yourself";
-
-/// True if a shell reads it as one plain word, and chat shows it unchanged: chat takes a dot apart,
-/// so that it makes no link. The name of an alarm has at most 255 characters.
-fn is_safe(word: &str) -> bool {
-    (1..=255).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/-".contains(&b))
-        && !word.starts_with('-')
-}
-
-/// The same for an ARN, which has colons too.
-fn is_safe_arn(arn: &str) -> bool {
-    arn.starts_with("arn:") && arn.split(':').all(|part| part.is_empty() || is_safe(part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_plain_word_is_put_into_a_command() {
-        for word in ["XksProxyErrorsHigh", "us-east-1", "a-b/c_d"] {
-            assert!(is_safe(word), "{word}");
-        }
-        for word in [
-            "", "a b", "a.b", "a;b", "$(x)", "`x`", "-x", "a'b", "é", "a\nb", "a*", "~",
-        ] {
-            assert!(!is_safe(word), "{word}");
-        }
-        assert!(is_safe_arn(
-            "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:switch-Function"
-        ));
-        for arn in ["switch-Function", "arn:aws:lambda:x;id", "arn:aws:lambda:$(id)"] {
-            assert!(!is_safe_arn(arn), "{arn}");
-        }
-    }
-}
