@@ -65,11 +65,17 @@ fn probe_that_is_denied_is_a_finding() {
     );
     assert_eq!(report["drill"]["permission"], "DENIED");
     assert!(
-        report["findings"][0].as_str().unwrap().contains("is not allowed to disconnect"),
+        report["findings"][0]
+            .as_str()
+            .unwrap()
+            .contains("is not allowed to disconnect"),
         "{report}"
     );
     assert!(
-        report["message"].as_str().unwrap().contains("is NOT allowed to disconnect"),
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("is NOT allowed to disconnect"),
         "{report}"
     );
     assert_eq!(stage.function.metrics().pop().unwrap()["CleanDrills"], 0);
