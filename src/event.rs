@@ -147,6 +147,9 @@ pub struct Trigger {
     /// Its ARN, or the ID of the event or message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// True if a rule of EventBridge has sent it. It is stopped by its rule then.
+    #[serde(skip)]
+    pub is_by_rule: bool,
 }
 
 /// The kinds of trigger, as a report's `trigger.type` has them.
@@ -191,6 +194,7 @@ impl Trigger {
             kind,
             name: None,
             id: None,
+            is_by_rule: false,
         }
     }
 }

@@ -260,6 +260,7 @@ impl Report {
                 kind: origin.trigger.kind,
                 name: origin.trigger.name.as_ref().map(short),
                 id: origin.trigger.id.as_ref().map(short),
+                is_by_rule: origin.trigger.is_by_rule,
             },
             reason: origin.reason.as_ref().map(|words| text::cut(words, limit::REASON)),
             requested_by: origin.requested_by.as_ref().map(short),

@@ -134,9 +134,9 @@ impl Alarm {
     /// `holder` is the object that has the alarm.
     fn read(&self, holder: Option<&Object>, context: &Context<'_>) -> Draft {
         let trigger = Trigger {
-            kind: TriggerType::Alarm,
             name: self.name.clone(),
             id: self.arn.clone(),
+            ..Trigger::of(TriggerType::Alarm)
         };
         let taken_for = if self.is_of_contributor {
             "a contributor of a CloudWatch alarm"

@@ -19,9 +19,9 @@ pub(super) fn read(envelope: &Object, source: &str, context: &Context<'_>) -> Dr
     let field = |name: &str| text_at(record, &format!("/{name}")).unwrap_or_default();
     let (service, call) = (field("eventSource"), field("eventName"));
     let trigger = Trigger {
-        kind: TriggerType::CloudTrail,
         name: Some(call.clone()).filter(|call| !call.is_empty()),
         id: text_of(envelope, "id"),
+        ..Trigger::of(TriggerType::CloudTrail)
     };
     let wants = match (service.as_str(), call.as_str()) {
         ("kms.amazonaws.com", "ConnectCustomKeyStore") => connect(record),

@@ -81,6 +81,12 @@ impl Draft {
         Self { requested_by, ..self }
     }
 
+    /// Notes that a rule of EventBridge has sent the event.
+    pub(super) fn by_rule(mut self) -> Self {
+        self.trigger.is_by_rule = true;
+        self
+    }
+
     /// Adds the faults of an envelope: a replay, two events in one, and a person's field at its
     /// top. With one of them, the event is refused whatever it asks for.
     pub(super) fn of_envelope(self, envelope: &Object) -> Self {

@@ -110,37 +110,43 @@ fn is_false(value: &Value) -> bool {
     *value == Value::Bool(false) || attribute.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
-/// The same for a text that could not be read as JSON: a name in quotes, a colon, and not `false`.
-/// If a shell has taken all quotes away, the name is after a brace or a comma.
+/// The same for a text that could not be read as JSON, because quotes are missing for example: a
+/// name in quotes and a colon, without `false` after it, or a name at the beginning of a field with
+/// `true` after it. Words between other words ask for nothing.
 pub(super) fn is_asked_for_in_text(text: &str) -> bool {
-    let has_quotes = text.contains('"');
     text.match_indices(':').any(|(at, _)| {
-        let (before, after) = text.split_at(at);
-        let name = quoted_name_before(before).or_else(|| plain_name_before(before).filter(|_| !has_quotes));
-        let value = || after.get(1..).unwrap_or_default().trim_start();
-        let is_false = || {
-            let begin = value().get(..5);
-            begin.is_some_and(|begin| begin.eq_ignore_ascii_case("false"))
-        };
+        let before = text.get(..at).unwrap_or_default().trim_end();
         // The name first: the colons of a text may be a million.
-        name.is_some_and(|name| begins_like(name, DRY_RUN)) && !is_false()
+        let is_quoted = quoted_name(before).is_some_and(|name| begins_like(name, DRY_RUN));
+        if !is_quoted && !begins_like(plain_name(before), DRY_RUN) {
+            return false;
+        }
+        let value = text.get(at + 1..).unwrap_or_default();
+        let value = value.trim_start_matches(|c: char| c.is_whitespace() || "\\\"'".contains(c));
+        let is = |word: &str| {
+            let begin = value.get(..word.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+        };
+        if is_quoted { !is("false") } else { is("true") }
     })
 }
 
 /// The name in quotes that a text ends with.
-fn quoted_name_before(text: &str) -> Option<&str> {
-    let text = text.trim_end();
+fn quoted_name(text: &str) -> Option<&str> {
     let quote = text.chars().next_back().filter(|c| ['"', '\''].contains(c))?;
     let text = text.strip_suffix(quote)?;
     text.get(text.rfind(quote)? + 1..)
 }
 
-/// The name without quotes that a text ends with, after a brace or a comma.
-fn plain_name_before(text: &str) -> Option<&str> {
-    let text = text.trim_end();
-    let rest = text.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
-    let name = text.get(rest.len()..)?;
-    rest.trim_end().ends_with(['{', ',']).then_some(name)
+/// The name without quotes, or with one of them, that a text ends with, if a field begins with it:
+/// after a brace, a comma or a line.
+fn plain_name(text: &str) -> &str {
+    let is_in_a_name = |c: char| c.is_alphanumeric() || "_-\"'".contains(c);
+    let rest = text.trim_end_matches(is_in_a_name);
+    let name = text.get(rest.len()..).unwrap_or_default();
+    let before = rest.trim_end_matches([' ', '\t']);
+    let begins_a_field = before.is_empty() || before.ends_with(['{', ',', '\n']);
+    if begins_a_field { name } else { "" }
 }
 
 #[cfg(test)]
@@ -165,9 +171,18 @@ mod tests {
                 assert!(asks(&json!({ "Message": text })), "{text}");
             }
         }
-        // As PowerShell hands it over.
-        assert!(asks(&json!({ "Message": "{CustomKeyStoreId:cks-1,DryRun:true}" })));
-        assert!(asks(&json!({ "Message": "{ DryRun : True }" })));
+        for text in [
+            // As PowerShell hands it over.
+            "{CustomKeyStoreId:cks-1,DryRun:true}",
+            "{ DryRun : True }",
+            r#"{CustomKeyStoreId:"cks-1",DryRun:true}"#,
+            r#"{"CustomKeyStoreId":"cks-1", DryRun: true}"#,
+            r#"{"CustomKeyStoreId":"cks-1","DryRun:true}"#,
+            r#"{"CustomKeyStoreId":"cks-1",DryRun":"true"}"#,
+        ] {
+            assert!(asks(&json!({ "Message": text })), "{text}");
+        }
+        assert!(is_asked_for_in_text("CustomKeyStoreId: cks-1\nDryRun: true"));
     }
 
     #[test]
@@ -182,7 +197,7 @@ mod tests {
             "[SEV1] HSM down. Dry-run: see wiki".into(),
             "\"Dry run\": passed".into(),
             "{x: After the dry-run: this is real}".into(),
-            "{DryRun: false}, {DryRun:False}".into(),
+            "{DryRun: false}, {DryRun:False}, {'DryRun': \"false\"}".into(),
             r#"{"Reason": "After it, dry-run: this is real",}"#.into(),
         ] {
             assert!(!asks(&json!({ "AlarmDescription": text })), "{text}");

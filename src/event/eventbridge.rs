@@ -31,6 +31,7 @@ pub(super) fn read(envelope: &Object, context: &Context<'_>) -> Draft {
         _ => custom(envelope, source, detail_type, context),
     };
     draft
+        .by_rule()
         .of_envelope(envelope)
         .only_from(&place(envelope, "account", "region"), context.own)
 }
@@ -52,9 +53,9 @@ fn not_texts(envelope: &Object) -> Draft {
 /// are refused for what is in their `detail`.
 fn custom(envelope: &Object, source: &str, detail_type: &str, context: &Context<'_>) -> Draft {
     let trigger = Trigger {
-        kind: TriggerType::EventBridge,
         name: text_of(envelope, "detail-type"),
         id: text_of(envelope, "id"),
+        ..Trigger::of(TriggerType::EventBridge)
     };
     let taken_for = format!(
         "a custom EventBridge event {} from {}",

@@ -13,9 +13,9 @@ pub(super) fn read(envelope: &Object, context: &Context<'_>) -> Draft {
     let arn = resource(envelope);
     let name = arn.as_deref().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);
     let trigger = Trigger {
-        kind: TriggerType::Schedule,
         name,
         id: arn,
+        ..Trigger::of(TriggerType::Schedule)
     };
     let instead = format!("Give the schedule's target the Input {}", context.example);
     Draft::refuse(

@@ -126,9 +126,9 @@ fn of_other_service(record: &Value, context: &Context<'_>) -> Draft {
 fn notification(record: &Value, message: &Message, context: &Context<'_>) -> Draft {
     let field = |name: &str| record.get("Sns").and_then(|sns| sns.get(name)).and_then(as_text);
     let trigger = Trigger {
-        kind: TriggerType::Direct,
         name: field("TopicArn"),
         id: field("MessageId"),
+        ..Trigger::of(TriggerType::Direct)
     };
     let message = match message {
         Message::Object(message) => message,

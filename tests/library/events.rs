@@ -506,6 +506,7 @@ fn alarm_is_named_by_each_of_its_ways() {
         assert_eq!(event.trigger.name.as_deref(), Some("XksProxyErrorsHigh"), "{stem}");
         let arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:XksProxyErrorsHigh";
         assert_eq!(event.trigger.id.as_deref(), Some(arn), "{stem}");
+        assert_eq!(event.trigger.is_by_rule, stem.contains("eventbridge"), "{stem}");
         assert!(event.reason.unwrap().starts_with("Threshold Crossed: "), "{stem}");
     }
 }
