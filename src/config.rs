@@ -155,11 +155,19 @@ impl InvalidConfiguration {
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the function's environment is faulty, so no event is acted on: ")?;
-        for (index, fault) in self.faults.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", fault.shown(self.faults.len()))?;
+        let count = self.faults.len().max(1);
+        let faults: Vec<_> = self
+            .faults
+            .iter()
+            .map(|fault| fault.shown(HELD_SHOWN / count))
+            .collect();
+        let whole = faults.join("; ");
+        if whole.chars().count() <= FAULTS_SHOWN {
+            return f.write_str(&whole);
         }
-        Ok(())
+        let share = (FAULTS_SHOWN / count).saturating_sub(CUT);
+        let cut: Vec<_> = faults.iter().map(|fault| text::cut(fault, share)).collect();
+        f.write_str(&cut.join("; "))
     }
 }
 
@@ -185,15 +193,14 @@ const FAULTS_SHOWN: usize = 1500;
 const CUT: usize = 36;
 
 impl Fault {
-    /// The fault as a part of a sentence. With `count` faults in all, it has its share of their
-    /// room.
-    fn shown(&self, count: usize) -> String {
+    /// The fault as a part of a sentence, with at most `limit` characters of what the variable
+    /// held.
+    fn shown(&self, limit: usize) -> String {
         let found = match &self.held {
             None => "is not set".into(),
-            Some(held) => format!("is {}: {}", text::quote_to(HELD_SHOWN / count, held), self.why),
+            Some(held) => format!("is {}: {}", text::quote_to(limit, held), self.why),
         };
-        let whole = format!("{} {found}, expected {}", self.variable, self.expected);
-        text::cut(&whole, FAULTS_SHOWN / count - CUT)
+        format!("{} {found}, expected {}", self.variable, self.expected)
     }
 }
 
