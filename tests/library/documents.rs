@@ -71,11 +71,15 @@ fn blocks_of(document: &str) -> Vec<(String, Value)> {
 fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Array(allowed) if *allowed == [json!({ "exists": false })] => event.is_null(),
+        Value::Array(allowed) if *allowed == [json!({ "exists": true })] => !event.is_null(),
         Value::Array(allowed) => match event {
             Value::Array(values) => values.iter().any(|value| allowed.contains(value)),
             value => allowed.contains(value),
         },
-        Value::Object(fields) => fields.iter().all(|(name, inner)| matches(inner, &event[name])),
+        Value::Object(fields) => fields.iter().all(|(name, inner)| match (name.as_str(), inner) {
+            ("$or", Value::Array(any)) => any.iter().any(|one| matches(one, event)),
+            _ => matches(inner, &event[name]),
+        }),
         _ => panic!("an EventBridge pattern has a list at every leaf"),
     }
 }
@@ -208,6 +212,9 @@ fn rule_for_a_central_account_works_and_acts_on_no_trial() {
         let is_dry_run = matches!(request, Request::Disconnect { dry_run: true, .. });
         assert_eq!((acts, is_dry_run), (false, is_one), "{spelling}");
     }
+    let mut small = central.clone();
+    small["detail"] = json!({ "customKeyStoreId": detail["CustomKeyStoreId"] });
+    assert!(matches(&rule, &small), "both spellings");
     // Whoever may put the event cannot pass it off as one of AWS.
     for forged in ["cloudtrail-connect.json", "alarm-sns-single-metric.json"] {
         let mut forged = event_file(forged);
