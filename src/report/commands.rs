@@ -55,14 +55,19 @@ impl<'a> Commands<'a> {
         )
     }
 
-    /// The rules that call this function, or all rules if its ARN is not known.
+    /// The rules that call this function.
     pub(super) fn rules(&self) -> String {
         let function = self.origin.function.arn.as_deref().filter(|arn| is_safe_arn(arn));
-        let region = self.region();
-        match function {
-            Some(function) => format!("aws events list-rule-names-by-target{region} --target-arn {function}"),
-            None => format!("aws events list-rules{region}"),
-        }
+        let function = function.unwrap_or("FUNCTION_ARN");
+        format!(
+            "aws events list-rule-names-by-target{} --target-arn {function}",
+            self.region()
+        )
+    }
+
+    /// All rules: one may call the function through a topic.
+    pub(super) fn all_rules(&self) -> String {
+        format!("aws events list-rules{}", self.region())
     }
 
     /// Disables a rule whose name the reader must find.

@@ -1,4 +1,5 @@
-//! What to do next: one action a text, the most urgent first, each with its command at the end.
+//! What to do next: one action a text, the most urgent first, with its command, if it has one, at
+//! the end.
 
 use super::commands::Commands;
 use crate::{
@@ -19,7 +20,6 @@ pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runb
         origin,
         progress,
         commands: Commands::of(origin),
-        has_runbook: runbook.is_some(),
     };
     let mut steps = match stage {
         Stage::Early => Vec::new(),
@@ -40,9 +40,6 @@ struct Advice<'a> {
     origin: &'a Origin,
     progress: &'a Progress,
     commands: Commands<'a>,
-    /// True if a runbook is the last step. Then there is room for one step less, and the runbook
-    /// has the rest.
-    has_runbook: bool,
 }
 
 impl Advice<'_> {
@@ -62,8 +59,7 @@ impl Advice<'_> {
 
     /// The step that undoes it comes last.
     fn after_the_cut(&self, who: Option<String>) -> Vec<String> {
-        let others = 3 + usize::from(who.is_some());
-        let mut steps = self.stop_the_trigger(others);
+        let mut steps: Vec<_> = self.stop_the_trigger().into_iter().collect();
         steps.push(DATA.into());
         steps.push(format!(
             "Check yourself that ConnectionState is DISCONNECTED: {}",
@@ -119,7 +115,7 @@ impl Advice<'_> {
             format!("Read ConnectionState {until}: {}", self.commands.read()),
             self.by_hand_if_connected(),
         ];
-        steps.extend(self.stop_the_trigger(steps.len() + 2));
+        steps.extend(self.stop_the_trigger());
         steps.extend([DATA.into(), self.again(doubt)]);
         steps
     }
@@ -238,7 +234,8 @@ impl Advice<'_> {
 
     fn by_hand_if_connected(&self) -> String {
         format!(
-            "If it becomes CONNECTED or FAILED, disconnect it by hand: {}",
+            "If it becomes CONNECTED or FAILED, disconnect it by hand{}: {}",
+            self.with_a_role(),
             self.commands.disconnect()
         )
     }
@@ -281,35 +278,30 @@ impl Advice<'_> {
     }
 
     /// A trigger that disconnected a store by mistake disconnects it again when it is connected
-    /// again. At least one step, and as many as there is room for beside `others`.
-    fn stop_the_trigger(&self, others: usize) -> Vec<String> {
+    /// again.
+    fn stop_the_trigger(&self) -> Option<String> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
         let rule = |which: &str| {
-            let find = first(&format!("find {which} ({}) and disable it", self.commands.rules()));
+            let (rules, all) = (self.commands.rules(), self.commands.all_rules());
+            let find = first(&format!("find {which} ({rules} or {all}) and disable it"));
             format!("{find}: {}", self.commands.disable_rule())
         };
-        let mut steps = match self.origin.trigger.kind {
-            TriggerType::Unrecognised => Vec::new(),
-            TriggerType::Direct => {
-                vec![first(
-                    "find what sent the event (a person, a rule, a schedule, an SNS topic) and stop it",
-                )]
-            }
-            TriggerType::Schedule => vec![first("disable the schedule")],
+        match self.origin.trigger.kind {
+            TriggerType::Unrecognised => None,
+            TriggerType::Direct => Some(first(
+                "find what sent the event (a person, a rule, a schedule, an SNS topic) and stop it",
+            )),
+            TriggerType::Schedule => Some(first("disable the schedule")),
             // A rule gets an alarm's events also if its actions are disabled.
-            TriggerType::Alarm => vec![rule("the rule that forwards the alarm"), self.disable_actions()],
-            TriggerType::EventBridge => vec![rule("the rule that forwards this event")],
-            TriggerType::CloudTrail => vec![rule("the rule of the reconnect guard")],
-        };
-        let room = MOST - usize::from(self.has_runbook);
-        steps.truncate(room.saturating_sub(others).max(1));
-        steps
-    }
-
-    fn disable_actions(&self) -> String {
-        let text = "If the alarm calls the function without a rule, disable its actions, its pager's too";
-        let command = self.commands.disable_alarm_actions();
-        command.map_or_else(|| text.into(), |command| format!("{text}: {command}"))
+            TriggerType::Alarm if self.origin.trigger.is_by_rule => Some(rule("the rule that forwards the alarm")),
+            TriggerType::Alarm => {
+                let disable = first("disable the actions of the alarm, its pager's too");
+                let command = self.commands.disable_alarm_actions();
+                Some(command.map_or_else(|| disable.clone(), |command| format!("{disable}: {command}")))
+            }
+            TriggerType::EventBridge => Some(rule("the rule that forwards this event")),
+            TriggerType::CloudTrail => Some(rule("the rule of the reconnect guard")),
+        }
     }
 
     /// How the store is connected again, and what that takes: up to 20 minutes with CloudHSM

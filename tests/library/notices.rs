@@ -25,6 +25,7 @@ pub(crate) fn origin() -> Origin {
             kind: TriggerType::Alarm,
             name: Some("XksProxyErrorsHigh".into()),
             id: Some("arn:aws:cloudwatch:us-east-1:123456789012:alarm:XksProxyErrorsHigh".into()),
+            is_by_rule: true,
         },
         key_store_id: ID.parse().ok(),
         reason: Some("Threshold Crossed: 1 datapoint [42.0] was greater than the threshold (5.0).".into()),
@@ -117,11 +118,20 @@ fn disconnect_is_reported_with_what_undoes_it_last() {
     reads("disconnected-by-hand", &by_hand(), &hsm, &Outcome::Disconnected);
     let xks = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
     reads("disconnected-by-an-alarm", &origin(), &xks, &Outcome::Disconnected);
+    let mut by_action = origin();
+    by_action.trigger.is_by_rule = false;
+    reads(
+        "disconnected-by-an-alarms-action",
+        &by_action,
+        &xks,
+        &Outcome::Disconnected,
+    );
     let reconnected = Origin {
         trigger: Trigger {
             kind: TriggerType::CloudTrail,
             name: Some("ConnectCustomKeyStore".into()),
             id: Some("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".into()),
+            is_by_rule: true,
         },
         reason: Some(
             "ConnectCustomKeyStore was called by arn:aws:sts::123456789012:assumed-role/Operator/mallory".into(),
