@@ -122,7 +122,7 @@ pub(super) fn is_asked_for_in_text(text: &str) -> bool {
             return false;
         }
         let value = text.get(at + 1..).unwrap_or_default();
-        let value = value.trim_start_matches(|c: char| c.is_whitespace() || "\\\"'".contains(c));
+        let value = value.trim_start_matches(|c: char| c.is_whitespace() || c == '\\' || QUOTES.contains(&c));
         let is = |word: &str| {
             let begin = value.get(..word.len());
             begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word))
@@ -131,17 +131,20 @@ pub(super) fn is_asked_for_in_text(text: &str) -> bool {
     })
 }
 
+/// Those of JSON and of shells, and those that text programs make of them.
+const QUOTES: [char; 6] = ['"', '\'', '“', '”', '‘', '’'];
+
 /// The name in quotes that a text ends with.
 fn quoted_name(text: &str) -> Option<&str> {
-    let quote = text.chars().next_back().filter(|c| ['"', '\''].contains(c))?;
-    let text = text.strip_suffix(quote)?;
-    text.get(text.rfind(quote)? + 1..)
+    let text = text.strip_suffix(QUOTES)?;
+    let (_, name) = text.rsplit_once(QUOTES)?;
+    Some(name)
 }
 
 /// The name without quotes, or with one of them, that a text ends with, if a field begins with it:
 /// after a brace, a comma or a line.
 fn plain_name(text: &str) -> &str {
-    let is_in_a_name = |c: char| c.is_alphanumeric() || "_-\"'".contains(c);
+    let is_in_a_name = |c: char| c.is_alphanumeric() || "_-".contains(c) || QUOTES.contains(&c);
     let rest = text.trim_end_matches(is_in_a_name);
     let name = text.get(rest.len()..).unwrap_or_default();
     let before = rest.trim_end_matches([' ', '\t']);
@@ -179,6 +182,7 @@ mod tests {
             r#"{"CustomKeyStoreId":"cks-1", DryRun: true}"#,
             r#"{"CustomKeyStoreId":"cks-1","DryRun:true}"#,
             r#"{"CustomKeyStoreId":"cks-1",DryRun":"true"}"#,
+            "{“CustomKeyStoreId”: “cks-1”, “DryRun”: true}",
         ] {
             assert!(asks(&json!({ "Message": text })), "{text}");
         }

@@ -103,7 +103,7 @@ fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
             let would = match state {
                 _ if permission == Some(Permission::Denied) => "would fail".into(),
                 ConnectionState::Disconnected => "would leave it so".into(),
-                ConnectionState::Disconnecting => "would only verify that".into(),
+                ConnectionState::Disconnecting => "would only wait for DISCONNECTED".into(),
                 ConnectionState::Connected
                 | ConnectionState::Connecting
                 | ConnectionState::Failed

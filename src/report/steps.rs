@@ -283,7 +283,9 @@ impl Advice<'_> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
         let rule = |which: &str| {
             let (rules, all) = (self.commands.rules(), self.commands.all_rules());
-            let find = first(&format!("find {which} ({rules} or {all}) and disable it"));
+            let find = first(&format!(
+                "find {which} ({rules}, or if none fits, {all}) and disable it"
+            ));
             format!("{find}: {}", self.commands.disable_rule())
         };
         match self.origin.trigger.kind {
@@ -295,7 +297,7 @@ impl Advice<'_> {
             // A rule gets an alarm's events also if its actions are disabled.
             TriggerType::Alarm if self.origin.trigger.is_by_rule => Some(rule("the rule that forwards the alarm")),
             TriggerType::Alarm => {
-                let disable = first("disable the actions of the alarm, its pager's too");
+                let disable = first("disable the actions of the alarm (this silences its pager too)");
                 let command = self.commands.disable_alarm_actions();
                 Some(command.map_or_else(|| disable.clone(), |command| format!("{disable}: {command}")))
             }

@@ -278,7 +278,7 @@ fn dry_run_says_what_each_state_means_for_the_keys() {
         (
             ConnectionState::Disconnecting,
             "is already DISCONNECTING, in which AWS makes its keys unusable right away (this is not confirmed yet), \
-             and a real run would only verify that."
+             and a real run would only wait for DISCONNECTED."
                 .into(),
         ),
         (
