@@ -645,6 +645,20 @@ mod tests {
     }
 
     #[test]
+    fn faults_that_have_room_are_not_cut() {
+        let message = config(&[
+            ("ALLOWED_KEY_STORE_IDS", Some("payments-hsm,billing-hsm,archive-hsm")),
+            ("TOPIC_ARN", None),
+            ("DRY_RUN", Some("yes")),
+            ("IMPACT_REPORT", Some("yes")),
+        ]);
+        let message = message.unwrap_err().to_string();
+        for expected in [LIST, TOPIC, BOOLEAN] {
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
     fn value_that_is_not_text_is_a_fault_and_not_the_default() {
         use std::os::unix::ffi::OsStringExt as _;
         for variable in ["DRY_RUN", "TOPIC_ARN", "ALLOWED_KEY_STORE_IDS", "AWS_ENDPOINT_URL"] {

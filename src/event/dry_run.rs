@@ -187,6 +187,7 @@ mod tests {
             assert!(asks(&json!({ "Message": text })), "{text}");
         }
         assert!(is_asked_for_in_text("CustomKeyStoreId: cks-1\nDryRun: true"));
+        assert!(is_asked_for_in_text("DryRun: true\nCustomKeyStoreId: cks-1"));
     }
 
     #[test]
@@ -195,6 +196,7 @@ mod tests {
         assert!(asks(&json!({ "Message": inner })));
         assert!(asks(&json!({ "Message": json!({ "Message": inner }).to_string() })));
         assert!(asks(&json!({ "Message": format!(" {inner}") })));
+        assert!(asks(&json!({ "Message": format!("[{inner}]") })));
         assert!(asks(&json!({ "Message": Value::from(inner.clone()).to_string() })));
         for text in [
             format!("Test: --payload '{inner}'"),

@@ -642,6 +642,25 @@ fn text_about_a_dry_run_does_not_make_a_refusal_one() {
     }
 }
 
+/// A message of SNS that cannot be read is searched wherever its object begins.
+#[test]
+fn dry_run_in_a_message_that_cannot_be_read_is_one() {
+    let asked = r#"{"CustomKeyStoreId":"cks-1","DryRun":true}"#;
+    for (message, is_one) in [
+        (format!("\u{feff}{asked}"), true),
+        (format!("'{asked}'"), true),
+        (format!("payload={asked}"), true),
+        ("payload={}".into(), false),
+    ] {
+        let mut sns: Value = serde_json::from_str(&files()["sns-direct"]).unwrap();
+        sns["Records"][0]["Sns"]["Message"] = message.as_str().into();
+        let Request::Refuse { dry_run, .. } = read(&sns.to_string()).request else {
+            panic!("it cannot be read: {message}");
+        };
+        assert_eq!(dry_run, is_one, "{message}");
+    }
+}
+
 /// A field that is named as misplaced is not named again as one that is inside the event.
 #[test]
 fn misplaced_dry_run_is_one_fault() {

@@ -661,6 +661,33 @@ fn ignored_is_only_logged() {
     );
 }
 
+/// Whatever an event, the environment or Lambda says: it is not in a command unless it is plain.
+#[test]
+fn text_that_a_shell_would_interpret_is_in_no_step() {
+    let hostile = |text: &str| format!("{text};id");
+    for is_by_rule in [true, false] {
+        let mut origin = Origin {
+            account: Some(hostile("123456789012")),
+            region: Some(hostile("us-east-1")),
+            ..origin()
+        };
+        origin.function.arn = Some(hostile("arn:aws:lambda:us-east-1:123456789012:function:x"));
+        origin.trigger.name = Some(hostile("XksProxyErrorsHigh"));
+        origin.trigger.is_by_rule = is_by_rule;
+        let disconnected = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
+        let denied = failed(Cause::Denied, "AccessDeniedException", "no");
+        for (progress, outcome) in [
+            (&disconnected, Outcome::Disconnected),
+            (&disconnected, Outcome::AlreadyDisconnected),
+            (&Progress::default(), Outcome::Failed(denied.into())),
+        ] {
+            let steps = Report::new(&origin, progress, Stage::Final(&outcome)).next_steps;
+            assert!(steps.iter().any(|step| step.contains("aws kms")), "{steps:?}");
+            assert!(!steps.iter().any(|step| step.contains(";id")), "{steps:?}");
+        }
+    }
+}
+
 /// What is truncated, if there is a runbook, must not be the last step.
 #[test]
 fn no_step_is_lost_to_the_runbook() {
