@@ -737,7 +737,7 @@ async fn hanging_topic_of_the_notice_does_not_keep_the_chat_from_its_message() {
     for (last, timeout, least, most) in [
         ("DISCONNECTED", TIMEOUT, seconds(5), seconds(9)),
         ("DISCONNECTING", TIMEOUT, seconds(5), seconds(9)),
-        ("DISCONNECTING", seconds(10), seconds(1), seconds(3)),
+        ("DISCONNECTING", seconds(10), seconds(1), seconds(2)),
     ] {
         let script = Scripted::by_body(move |operation, body, _| match operation {
             "Publish" if body.contains("%3Achat&") => published(),
