@@ -184,12 +184,13 @@ pub struct Fault {
     pub expected: &'static str,
 }
 
-/// What all faulty variables held is shown in so many characters, and all faults in as many as a
-/// report has room for (1,600, with their introduction). A topic's ARN has at most some 330, and a
-/// list of the ten key stores of an account 260.
-const HELD_SHOWN: usize = 700;
+/// The faults of one message have at most so many characters: a report has room for 1,600, with the
+/// introduction.
 const FAULTS_SHOWN: usize = 1500;
-/// What [`text::cut`] may add to a text, and the separator.
+/// The values of all faulty variables share so many of them. A topic's ARN has at most some 330
+/// characters, and a list of the ten key stores of an account has 260.
+const HELD_SHOWN: usize = 700;
+/// A text that [`text::cut`] has cut is longer by at most this, with the separator after it.
 const CUT: usize = 36;
 
 impl Fault {

@@ -44,23 +44,8 @@ const DOCUMENTS: u32 = 2;
 /// True if a key anywhere in the object asks for a dry run, in a JSON document inside a text too.
 /// `false` does not ask for one.
 pub(super) fn is_asked_for_in(object: &Object) -> bool {
-    is_asked_for_inside("", object, DOCUMENTS)
-}
-
-fn is_asked_for_inside(inside: &str, object: &Object, documents: u32) -> bool {
-    object.iter().any(|(name, value)| {
-        let asks = begins_like(name, DRY_RUN) && !is_false(value);
-        asks || (!is_of_people(inside, name) && is_asked_for(name, value, documents))
-    })
-}
-
-fn is_asked_for(inside: &str, value: &Value, documents: u32) -> bool {
-    match value {
-        Value::Object(object) => is_asked_for_inside(inside, object, documents),
-        Value::Array(items) => items.iter().any(|item| is_asked_for(inside, item, documents)),
-        Value::String(text) => is_asked_for_in_document(text, documents),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+    let asks = |text: &str| is_asked_for_in_document(text, DOCUMENTS);
+    key_inside("", object, &asks).is_some()
 }
 
 /// The same for a text that is a JSON document, or that begins like an object and is none. Other
@@ -73,7 +58,7 @@ fn is_asked_for_in_document(text: &str, documents: u32) -> bool {
         return false;
     }
     match json::parse(text) {
-        Ok(value) => is_asked_for("", &value, documents),
+        Ok(value) => key_in_value("", &value, &|text| is_asked_for_in_document(text, documents)).is_some(),
         Err(_) => first == '{' && is_asked_for_in_text(text),
     }
 }
@@ -81,10 +66,11 @@ fn is_asked_for_in_document(text: &str, documents: u32) -> bool {
 /// The first key anywhere in the object that asks for a dry run. What is written in a text is not a
 /// key: a person may write about a dry run in a reason.
 pub(super) fn key_in(object: &Object) -> Option<&str> {
-    key_inside("", object)
+    key_inside("", object, &|_| false)
 }
 
-fn key_inside<'a>(inside: &str, object: &'a Object) -> Option<&'a str> {
+/// The same, or the first key that has a text which `asks`. `inside` is the key of the object.
+fn key_inside<'a>(inside: &str, object: &'a Object, asks: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     object.iter().find_map(|(name, value)| {
         if is_of_people(inside, name) {
             return None;
@@ -92,15 +78,16 @@ fn key_inside<'a>(inside: &str, object: &'a Object) -> Option<&'a str> {
         if begins_like(name, DRY_RUN) && !is_false(value) {
             return Some(name.as_str());
         }
-        key_in_value(name, value)
+        key_in_value(name, value, asks)
     })
 }
 
-fn key_in_value<'a>(inside: &str, value: &'a Value) -> Option<&'a str> {
+fn key_in_value<'a>(name: &'a str, value: &'a Value, asks: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     match value {
-        Value::Object(object) => key_inside(inside, object),
-        Value::Array(items) => items.iter().find_map(|item| key_in_value(inside, item)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Value::Object(object) => key_inside(name, object, asks),
+        Value::Array(items) => items.iter().find_map(|item| key_in_value(name, item, asks)),
+        Value::String(text) => asks(text).then_some(name),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 
@@ -158,7 +145,7 @@ mod tests {
     use serde_json::json;
 
     fn asks(value: &Value) -> bool {
-        is_asked_for("", value, DOCUMENTS)
+        key_in_value("", value, &|text| is_asked_for_in_document(text, DOCUMENTS)).is_some()
     }
 
     #[test]

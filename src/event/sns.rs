@@ -50,16 +50,16 @@ pub(super) fn message(event: &Object) -> Message {
     let Some([record]) = records.map(Vec::as_slice) else {
         return Message::None;
     };
-    let unusable = |wrong: String, text: &str| Message::Unusable {
+    let not_read = |wrong: String, text: &str| Message::Unusable {
         wrong,
         asks_for_dry_run: dry_run::is_asked_for_in_text(text),
     };
     let text = match record.pointer("/Sns/Message") {
-        None => return unusable("its Message is missing".into(), ""),
+        None => return not_read("its Message is missing".into(), ""),
         Some(Value::String(text)) => text,
         Some(other) => {
             let kind = json::kind(other);
-            return unusable(
+            return not_read(
                 format!("its Message is {kind} where a string with a JSON text must be"),
                 "",
             );
@@ -67,8 +67,8 @@ pub(super) fn message(event: &Object) -> Message {
     };
     match super::parse(text) {
         Ok(Value::Object(object)) => Message::Object(object),
-        Ok(other) => unusable(format!("its Message is {}, not an object", json::kind(&other)), text),
-        Err(wrong) => unusable(format!("of its Message: {wrong}"), text),
+        Ok(other) => not_read(format!("its Message is {}, not an object", json::kind(&other)), text),
+        Err(wrong) => not_read(format!("of its Message: {wrong}"), text),
     }
 }
 

@@ -4,6 +4,9 @@
 
 use crate::{ids::KeyStoreId, run::Origin};
 
+/// What the reader puts an ID in place of.
+const KEY_STORE_ID: &str = "KEY_STORE_ID";
+
 /// The commands for the account and Region of a run.
 pub(super) struct Commands<'a> {
     origin: &'a Origin,
@@ -17,15 +20,12 @@ impl<'a> Commands<'a> {
     /// Disconnects the key store of the event, if that names one, or one whose ID the reader must
     /// find.
     pub(super) fn disconnect(&self) -> String {
-        self.id().map_or_else(
-            || self.disconnect_another(),
-            |id| self.kms("disconnect", "store", Some(id)),
-        )
+        self.kms("disconnect", "store", Some(self.id().unwrap_or(KEY_STORE_ID)))
     }
 
     /// Disconnects a key store whose ID the reader must find.
     pub(super) fn disconnect_another(&self) -> String {
-        self.kms("disconnect", "store", Some("KEY_STORE_ID"))
+        self.kms("disconnect", "store", Some(KEY_STORE_ID))
     }
 
     pub(super) fn connect(&self) -> String {
@@ -47,7 +47,7 @@ impl<'a> Commands<'a> {
         format!("aws kms {verb}-custom-key-{what}{}{id}", self.region())
     }
 
-    /// Who made a call, by CloudTrail, which keeps it for 90 days.
+    /// Looks up in CloudTrail who made a call. CloudTrail keeps calls for 90 days.
     pub(super) fn who_called(&self, call: &str) -> String {
         format!(
             "aws cloudtrail lookup-events{} --lookup-attributes AttributeKey=EventName,AttributeValue={call}",

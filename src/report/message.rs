@@ -224,17 +224,13 @@ fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
         ""
     };
     let wrong = match refusal {
-        Refusal::Event(invalid) => format!(
-            "{dry} is refused, and nothing was disconnected: {}{observed}.",
-            fault(&invalid.wrong)
-        ),
-        Refusal::Guard(not_allowed) => {
-            format!("{dry} is refused, and nothing was disconnected: {not_allowed}{observed}.")
-        }
+        Refusal::Event(invalid) => fault(&invalid.wrong),
+        Refusal::Guard(not_allowed) => not_allowed.to_string(),
     };
+    let what = format!("{dry} is refused, and nothing was disconnected: {wrong}{observed}.");
     let id = origin.key_store_id.as_ref();
     let keys = id.map(|id| format!("The keys of {id} are as they were; this run did not read its state."));
-    vec![wrong, keys.unwrap_or_default(), asked(origin)]
+    vec![what, keys.unwrap_or_default(), asked(origin)]
 }
 
 fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String> {

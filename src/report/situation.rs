@@ -6,8 +6,8 @@ use crate::{
     run::{Origin, Permission, Progress},
 };
 
-/// What happened, in the few words of a subject. Two situations that need different actions do not
-/// share them.
+/// Says what happened, in a few words for the subject. Two situations that need different actions
+/// have different words.
 pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) -> &'static str {
     let outcome = match stage {
         Stage::Final(outcome) => outcome,

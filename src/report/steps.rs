@@ -1,5 +1,5 @@
-//! What to do next: one action a text, the most urgent first, with its command, if it has one, at
-//! the end.
+//! The next steps of a report: one action in each, the most urgent first. A step that has a command
+//! ends with it.
 
 use super::commands::Commands;
 use crate::{
@@ -298,8 +298,10 @@ impl Advice<'_> {
             TriggerType::Alarm if self.origin.trigger.is_by_rule => Some(rule("the rule that forwards the alarm")),
             TriggerType::Alarm => {
                 let disable = first("disable the actions of the alarm (this silences its pager too)");
-                let command = self.commands.disable_alarm_actions();
-                Some(command.map_or_else(|| disable.clone(), |command| format!("{disable}: {command}")))
+                Some(match self.commands.disable_alarm_actions() {
+                    Some(command) => format!("{disable}: {command}"),
+                    None => disable,
+                })
             }
             TriggerType::EventBridge => Some(rule("the rule that forwards this event")),
             TriggerType::CloudTrail => Some(rule("the rule of the reconnect guard")),
@@ -330,7 +332,7 @@ impl Advice<'_> {
         )
     }
 
-    /// Who made a call.
+    /// The step that finds out who made a call.
     fn who(&self, what: &str, call: &str) -> String {
         format!(
             "Find out {what}. CloudTrail shows that some minutes late; a call with an errorCode changed nothing: {}",
@@ -339,6 +341,7 @@ impl Advice<'_> {
     }
 }
 
+/// The condition of a step for a store that the function did not try to disconnect.
 const NOW: &str = "If the key store must be disconnected now";
 
 /// A panic is nothing that an operator can correct.
