@@ -1,5 +1,4 @@
-//! The emulator by itself, for the AWS CLI and for `cargo lambda`:
-//! `emulator [--port PORT] [--transition SECONDS]` serves until it is ended.
+//! The emulator by itself, for the AWS CLI and for `cargo lambda`. `--help` lists the options.
 
 use std::{
     error::Error,
@@ -10,6 +9,14 @@ use emulator::{
     ACCOUNT, Emulator,
     kms::{Key, KeyStore, TRACKED},
 };
+
+const HELP: &str = "\
+An emulator of AWS KMS and Amazon SNS: emulator [OPTION...]
+
+It prints its address, then each call and its result, and serves until you end it.
+
+  --port PORT            the port of 127.0.0.1 that it listens on (default: a free one)
+  --transition SECONDS   how long a disconnect takes (default: 0)";
 
 /// A key that was used lately in each store, and one of AWS's own.
 fn add_keys(emulator: &Emulator) -> Result<(), Box<dyn Error>> {
@@ -47,7 +54,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         match argument.as_str() {
             "--port" => port = value()?.parse()?,
             "--transition" => transition = Duration::from_secs_f64(value()?.parse()?),
-            other => return Err(format!("unknown argument {other}").into()),
+            "--help" => {
+                println!("{HELP}");
+                return Ok(());
+            }
+            other => return Err(format!("unknown argument {other}; --help lists the options").into()),
         }
     }
     let emulator = Emulator::start_on(port)?;
