@@ -151,7 +151,7 @@ impl CallError {
             operation,
             cause,
             code: text::cut(code, 128),
-            message: text::cut(&message, 1024),
+            message: text::cut(without_request(&message), 1024),
             aws_request_id: error.request_id().map(|id| text::cut(id, 128)),
         }
     }
@@ -234,10 +234,10 @@ impl CallError {
             (Cause::Denied, _) if self.code.starts_with("AccessDenied") || self.code == "AuthorizationError" => {
                 format!(
                     "give the function's role {action}, or find the policy that denies it (permissions boundary, \
-                     service control, VPC endpoint{})",
+                     service control policy, VPC endpoint policy{})",
                     match self.operation {
-                        Operation::Publish | Operation::GetTopicAttributes => ", topic",
-                        Operation::DescribeKey | Operation::GetKeyLastUsage => ", key",
+                        Operation::Publish | Operation::GetTopicAttributes => ", topic policy",
+                        Operation::DescribeKey | Operation::GetKeyLastUsage => ", key policy",
                         Operation::DisconnectCustomKeyStore
                         | Operation::DescribeCustomKeyStores
                         | Operation::ListKeys
@@ -285,7 +285,7 @@ impl CallError {
                  certificates and, if the function runs in a VPC, its endpoints and security groups"
             ),
             (Cause::Unavailable, _) => format!(
-                "{action} gave no good answer: look at the AWS Health Dashboard and, if the function runs in a \
+                "{action} got no usable answer: look at the AWS Health Dashboard and, if the function runs in a \
                  VPC, at its endpoints and security groups"
             ),
             (Cause::NotSent, _) => {
@@ -294,6 +294,15 @@ impl CallError {
             (Cause::Other, _) => format!("a retry of {action} would end the same way: act on the message"),
         }
     }
+}
+
+/// The message up to where AWS quotes the request. If it refuses a signature, it can quote the
+/// request as it reads it, and with it the session token.
+fn without_request(message: &str) -> &str {
+    let lower = message.to_ascii_lowercase();
+    let marks = ["the canonical string", "x-amz-security-token"];
+    let end = marks.iter().filter_map(|mark| lower.find(mark)).min();
+    end.and_then(|end| message.get(..end)).unwrap_or(message).trim_end()
 }
 
 /// Sorts an error code. Most are in no model: `AccessDeniedException` and `ThrottlingException`

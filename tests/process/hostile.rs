@@ -111,6 +111,24 @@ fn kms_text_hides_nothing_in_the_error_message() {
     assert!(shown.contains(r"not\u202eallowed\udb40\udc41"), "{shown}");
 }
 
+/// AWS can quote the request whose signature it refuses.
+#[test]
+fn session_token_in_a_refusal_of_aws_is_not_reported() {
+    let stage = Stage::with(&[("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjE")], |_| {});
+    let refusal = "{\"__type\":\"InvalidSignatureException\",\"message\":\"The signature does not match. \
+                   The Canonical String for this request should have been\\n'POST\\nx-amz-security-token:IQoJb3JpZ2luX2VjE'\"}";
+    for operation in ["DisconnectCustomKeyStore", "DescribeCustomKeyStores"] {
+        stage.emulator.fault(operation, Fault::Raw(403, refusal), Times::Always);
+    }
+    let (kind, message) = stage.error(json!({ "CustomKeyStoreId": ID }).to_string());
+    assert_eq!(kind, "AccessDenied");
+    let notice = stage.notices().pop().unwrap();
+    assert_eq!(notice["error"]["message"], "The signature does not match.");
+    for text in [message, notice.to_string(), stage.function.lines().concat()] {
+        assert!(!text.contains("IQoJb3"), "{text}");
+    }
+}
+
 #[test]
 fn long_alarm_text_is_cut_and_the_alarm_acts() {
     for text in ["x".repeat(100_000), "\u{202e}\n".repeat(50_000)] {
