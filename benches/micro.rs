@@ -67,6 +67,7 @@ fn outcomes(criterion: &mut Criterion) {
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::now(),
         started: Instant::now(),
+        ends_at: None,
     };
     let progress = Progress {
         key_store: Some(KeyStore {

@@ -21,7 +21,8 @@
 //! Each call has [`ATTEMPT_LIMIT`] and ends with its part at the latest. The final notice is tried
 //! for [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message for [`CHAT_LIMIT`],
 //! after the notice or once it has waited as long for it. A dry run has [`DRY_RUN_CHECK_LIMIT`] for
-//! its self-check and the permission probe, and [`IMPACT_LIMIT`] for the impact report. Init waits
+//! its self-check and the permission probe, [`ACT_LIMIT`] for its read of the state, as a run has
+//! for its request, and [`IMPACT_LIMIT`] for the impact report. Init waits
 //! [`INIT_CHECK_WAIT`] for its self-check, which is given up after [`INIT_CHECK_LIMIT`], and has
 //! [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
 

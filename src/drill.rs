@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     app::App,
     aws::{CallError, ConnectionState},
-    budget::{ATTEMPT_LIMIT, Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
+    budget::{ACT_LIMIT, ATTEMPT_LIMIT, Budget, DRY_RUN_CHECK_LIMIT, IMPACT_LIMIT, share},
     disconnect::read_until_answered,
     guard::Target,
     outcome::Outcome,
@@ -32,9 +32,11 @@ pub(crate) async fn rehearse(
     origin: &Origin,
     progress: &mut Progress,
 ) -> Outcome {
-    let until = share(Instant::now(), budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
+    let now = Instant::now();
+    let until = share(now, budget.work_until, (1, 1), DRY_RUN_CHECK_LIMIT);
+    let read_until = share(now, budget.work_until, (1, 1), ACT_LIMIT);
     let (read, proof) = tokio::join!(
-        read_until_answered(&app.kms, target, progress, budget.work_until),
+        read_until_answered(&app.kms, target, progress, read_until),
         prove(app, dry_run, until, budget.work_until)
     );
     progress.drill = Some(proof.drill);

@@ -37,7 +37,7 @@ pub enum ErrorType {
     KeyStoreNotFound,
     /// The role may not do it, or its credentials were not accepted.
     AccessDenied,
-    /// KMS could not be reached, or gave no good answer.
+    /// KMS could not be reached, or gave no usable answer.
     KmsUnavailable,
     /// A fault of the function, or an answer of KMS that it does not know.
     InternalError,

@@ -207,6 +207,9 @@ pub struct InvalidEvent {
     pub wrong: String,
     /// What to send instead.
     pub instead: String,
+    /// Where the event is from, if not from the function's own account and Region. The key store is
+    /// there.
+    pub elsewhere: Option<AccountRegion>,
 }
 
 /// Reads the payload of one invocation. `own` is the function's account and Region: an event from
@@ -220,14 +223,14 @@ pub fn read(payload: &Payload, own: &AccountRegion) -> Event {
             asks_for_dry_run,
         } => {
             let wrong = format!("it has {bytes} bytes, and at most {LARGEST} are read");
-            unrecognised("an event", &wrong, *asks_for_dry_run)
+            unrecognised(&wrong, *asks_for_dry_run)
         }
         Payload::Text(text) => read_text(text, own),
     }
 }
 
 fn read_text(payload: &str, own: &AccountRegion) -> Event {
-    let not_read = |wrong: &str| unrecognised("an event", wrong, dry_run::is_asked_for_in_text(payload));
+    let not_read = |wrong: &str| unrecognised(wrong, dry_run::is_asked_for_in_text(payload));
     let object = match parse(payload) {
         Ok(Value::Object(object)) => object,
         Ok(other) => return not_read(&format!("it is {}, not an object", json::kind(&other))),
@@ -261,7 +264,7 @@ fn parse(text: &str) -> Result<Value, String> {
     if text.starts_with('\u{feff}') {
         return Err("it begins with a byte order mark, which JSON does not allow".into());
     }
-    json::parse(text).map_err(|error| format!("it is not usable JSON: {error}"))
+    json::parse(text).map_err(|error| format!("it is not usable JSON ({error})"))
 }
 
 /// The context that the readers need in addition to the event.
@@ -281,8 +284,10 @@ const fn example(dry_run: bool) -> &'static str {
     if dry_run { DRY_RUN_EXAMPLE } else { EXAMPLE }
 }
 
-fn unrecognised(taken_for: &str, wrong: &str, dry_run: bool) -> Event {
+/// An event of which not even the kind can be said.
+fn unrecognised(wrong: &str, dry_run: bool) -> Event {
     let fault = Fault::new(wrong, direct::advice(example(dry_run)));
+    let taken_for = "no kind of event that the function knows";
     Draft::refuse(Trigger::of(TriggerType::Unrecognised), taken_for, fault).finish(&[], dry_run)
 }
 
@@ -294,8 +299,9 @@ impl InvalidEvent {
             instead = format!("{instead}. For a dry run, send {DRY_RUN_EXAMPLE} by itself");
         }
         Self {
-            wrong: format!("the event was taken for {taken_for}: {}", wrong.join("; and ")),
+            wrong: format!("the event was taken for {taken_for}, and {}", wrong.join("; and ")),
             instead,
+            elsewhere: faults.iter().find_map(|fault| fault.elsewhere.clone()),
         }
     }
 }

@@ -310,6 +310,7 @@ mod tests {
         let event = InvalidEvent {
             wrong: "w".into(),
             instead: "i".into(),
+            elsewhere: None,
         };
         let id: KeyStoreId = "cks-1".parse().unwrap();
         let dry_run = |has_findings| Outcome::DryRun { has_findings };

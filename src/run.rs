@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Function},
     event::{Event, Payload, Request, Trigger, TriggerType},
     ids::{AccountRegion, KeyStoreId},
+    text,
 };
 
 pub use found::{Drill, Found, Impact, LastUsed, Permission, TopKey};
@@ -61,6 +62,8 @@ pub struct Origin {
     pub started_at: SystemTime,
     /// When the run started, for the time that it took.
     pub started: Instant,
+    /// When Lambda ends the run, by the wall clock; absent in Init.
+    pub ends_at: Option<SystemTime>,
 }
 
 impl Origin {
@@ -81,6 +84,7 @@ impl Origin {
             request_id: None,
             started_at,
             started: Instant::now(),
+            ends_at: None,
         }
     }
 
@@ -104,6 +108,7 @@ impl Origin {
             account: own.account.clone(),
             request_id: Some(invocation.request_id.clone()),
             started,
+            ends_at: Some(invocation.started_at + invocation.deadline.saturating_duration_since(started)),
             ..Self::without_event(Some(config.region.clone()), function, invocation.started_at)
         }
     }
@@ -140,6 +145,14 @@ impl Origin {
     /// The permission to do what only a dry run may do.
     pub(crate) fn as_dry_run(&self) -> Option<DryRun> {
         self.dry_run.then_some(DryRun(()))
+    }
+
+    /// By when this run ends at the latest, for a sentence. Lambda's longest timeout is 15 minutes.
+    pub(crate) fn by_its_end(&self) -> String {
+        self.ends_at.map_or_else(
+            || "within 15 minutes".into(),
+            |end| format!("by {}", text::minute_after(end)),
+        )
     }
 
     /// The wall clock's time now.

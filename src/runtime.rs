@@ -73,9 +73,14 @@ pub async fn run(app: &App, check: Option<UnfinishedCheck>, clock: fn() -> Syste
         Ok(Ok(())) => Ended::RuntimeApiLost("the runtime library ended".into()),
         Ok(Err(error)) if is_of_invocation(error.as_ref()) => Ended::NotHandedOver(why_unread(error.as_ref())),
         Ok(Err(error)) => Ended::RuntimeApiLost(error),
+        Err(panic) if panic.contains(NO_INVOCATION) => Ended::RuntimeApiLost(panic.into()),
         Err(panic) => Ended::NotHandedOver(panic),
     }
 }
+
+/// What the runtime library says of an answer without an invocation, such as an error of the
+/// Runtime API (`lambda_runtime::types::invoke_request_id`).
+const NO_INVOCATION: &str = "missing lambda-runtime-aws-request-id header";
 
 /// True for what the runtime library says of headers that it cannot read
 /// (`lambda_runtime::Context::new`). The headers come with an invocation, whereas any other error

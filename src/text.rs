@@ -1,6 +1,8 @@
 //! Makes text from outside safe to display: short, on one line, without hidden characters. Writes a
 //! time.
 
+use std::time::{Duration, SystemTime};
+
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 
 /// Puts a value in quotes for a message: at most 64 characters, and whatever could break a line,
@@ -57,6 +59,13 @@ pub(crate) fn cut(value: &str, limit: usize) -> String {
 pub(crate) fn rfc3339(time: impl Into<DateTime>) -> String {
     let seconds = DateTime::from_secs(time.into().secs());
     seconds.fmt(DateTimeFormat::DateTime).unwrap_or_default()
+}
+
+/// The minute after a time, such as `12:15 UTC`.
+#[must_use]
+pub(crate) fn minute_after(time: SystemTime) -> String {
+    let text = rfc3339(time + Duration::from_secs(59));
+    format!("{} UTC", text.get(11..16).unwrap_or_default())
 }
 
 /// Escapes invisible characters that change the display, as JSON does. The JSON writer leaves C1

@@ -9,6 +9,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    mem,
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -119,8 +120,9 @@ impl Search<'_> {
                     aliases.entry(key.into()).or_default().push(name.into());
                 }
             }
-            marker = page.next_marker().map(str::to_owned);
-            if marker.is_none() {
+            let before = mem::replace(&mut marker, page.next_marker().map(str::to_owned));
+            // A page that names itself as the next would be read for ever.
+            if marker.is_none() || marker == before {
                 return Ok(aliases);
             }
         }
@@ -134,8 +136,8 @@ impl Search<'_> {
             let attempt = async || call(Operation::ListKeys, self.until, request).await;
             let page = persist(READS, self.until, attempt).await?;
             keys.extend(page.keys().iter().filter_map(|key| key.key_id().map(Box::from)));
-            marker = page.next_marker().map(str::to_owned);
-            if marker.is_none() {
+            let before = mem::replace(&mut marker, page.next_marker().map(str::to_owned));
+            if marker.is_none() || marker == before {
                 return Ok(keys);
             }
         }

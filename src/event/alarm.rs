@@ -23,7 +23,7 @@ struct Alarm {
     /// True if it is about one contributor of a grouped alarm.
     is_of_contributor: bool,
     /// The expressions of its metrics.
-    expressions: Vec<String>,
+    expressions: Vec<Expression>,
     /// True if one of its metrics is not an expression. A composite alarm has no metrics.
     has_metrics: bool,
     /// True if one of its metrics is the function's own.
@@ -80,10 +80,7 @@ pub(super) fn from_message(message: &Object, context: &Context<'_>) -> Draft {
         reason: text_of(message, "NewStateReason"),
         held_back: None,
         is_of_contributor: has("AlarmContributorAttributes") || has("AlarmContributorId"),
-        expressions: metrics
-            .iter()
-            .filter_map(|metric| text_at(metric, "/Expression"))
-            .collect(),
+        expressions: expressions(metrics, "Expression", "ReturnData"),
         watches_the_function: is_own(trigger.get("Namespace"))
             || metrics
                 .iter()
@@ -115,10 +112,7 @@ impl Alarm {
             reason: text_at(data, "/state/reason"),
             held_back: held_back(data),
             is_of_contributor: contributor.is_some_and(|it| !it.is_null()),
-            expressions: metrics
-                .iter()
-                .filter_map(|metric| text_at(metric, "/expression"))
-                .collect(),
+            expressions: expressions(metrics, "expression", "returnData"),
             watches_the_function: metrics
                 .iter()
                 .any(|metric| is_own(metric.pointer("/metricStat/metric/namespace"))),
@@ -181,7 +175,7 @@ impl Alarm {
     }
 
     fn act(&self, context: &Context<'_>) -> Wants {
-        let is_own = |expression: &String| expression.contains(OWN_NAMESPACE);
+        let is_own = |expression: &Expression| expression.text.contains(OWN_NAMESPACE);
         if self.watches_the_function || self.expressions.iter().any(is_own) {
             return Wants::Refuse(Fault::new(
                 format!("it watches a metric of this function itself (namespace {OWN_NAMESPACE})"),
@@ -203,18 +197,16 @@ impl Alarm {
             region: None,
             ..context.own.clone()
         };
-        let is_strange = |account: &String| {
-            let from = AccountRegion {
-                account: Some(account.clone()),
-                region: None,
-            };
-            own.differs_from(&from).is_some()
-        };
-        if self.accounts.iter().any(is_strange) {
-            return Wants::Refuse(Fault::new(
+        let places = self.accounts.iter().map(|account| AccountRegion {
+            account: Some(account.clone()),
+            region: None,
+        });
+        if let Some(strange) = places.into_iter().find(|place| own.differs_from(place).is_some()) {
+            let fault = Fault::new(
                 "it watches a metric of another account than this function's",
                 "Deploy the function where the key store is, with an alarm there",
-            ));
+            );
+            return Wants::Refuse(fault.elsewhere_at(&strange, context.own));
         }
         Wants::Disconnect {
             key_store,
@@ -252,15 +244,34 @@ impl Alarm {
 
     /// A Metrics Insights query with `GROUP BY` has a state for each contributor
     /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-alarms.html>).
+    /// One that only another expression uses gives the alarm no contributors.
     fn is_grouped(&self) -> bool {
-        let is_grouped = |expression: &String| {
-            let upper = expression.to_ascii_uppercase();
+        let is_grouped = |expression: &Expression| {
+            let upper = expression.text.to_ascii_uppercase();
             let words = upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
             words.windows(2).any(|pair| pair == ["GROUP", "BY"])
         };
-        self.expressions.iter().any(is_grouped)
+        let mut watched = self.expressions.iter().filter(|expression| expression.is_watched);
+        watched.any(is_grouped)
     }
+}
+
+/// An expression of an alarm: metric math, or a query of Metrics Insights.
+struct Expression {
+    text: String,
+    /// False if only other expressions use its result.
+    is_watched: bool,
+}
+
+fn expressions(metrics: &[Value], name: &str, is_watched: &str) -> Vec<Expression> {
+    let expression = |metric: &Value| {
+        Some(Expression {
+            text: metric.get(name).and_then(as_text)?,
+            is_watched: metric.get(is_watched) != Some(&Value::Bool(false)),
+        })
+    };
+    metrics.iter().filter_map(expression).collect()
 }
 
 fn is_own(namespace: Option<&Value>) -> bool {

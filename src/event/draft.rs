@@ -17,6 +17,8 @@ pub(super) struct Fault {
     pub(super) wrong: String,
     /// What to send or to set up instead, as a sentence without a full stop.
     pub(super) instead: String,
+    /// Where the event is from, if not from the function's own account and Region.
+    pub(super) elsewhere: Option<AccountRegion>,
 }
 
 impl Fault {
@@ -24,6 +26,19 @@ impl Fault {
         Self {
             wrong: wrong.into(),
             instead: instead.into(),
+            elsewhere: None,
+        }
+    }
+
+    /// Notes where the event is from. What `place` leaves open is the function's own.
+    pub(super) fn elsewhere_at(self, place: &AccountRegion, own: &AccountRegion) -> Self {
+        let place = place.clone();
+        Self {
+            elsewhere: Some(AccountRegion {
+                account: place.account.or_else(|| own.account.clone()),
+                region: place.region.or_else(|| own.region.clone()),
+            }),
+            ..self
         }
     }
 }
@@ -118,6 +133,7 @@ impl Draft {
                 wrong,
                 "Deploy the function where the key store is, and send the event there",
             )
+            .elsewhere_at(from, own)
         });
         self.but(Rank::Place, differs)
     }
@@ -151,6 +167,8 @@ impl Draft {
         let mut of_envelope = self.of_envelope;
         of_envelope.sort_by_key(|(rank, _)| *rank);
         let mut faults: Vec<_> = of_envelope.into_iter().map(|(_, fault)| fault).collect();
+        // The event and the record in it say the same of their account and Region.
+        faults.dedup_by(|next, fault| next.wrong == fault.wrong);
         let is_sound = faults.is_empty();
         let request = match self.wants {
             Wants::Ignore(ignored) if is_sound => Request::Ignore { key_store, ignored },

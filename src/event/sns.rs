@@ -68,7 +68,7 @@ pub(super) fn message(event: &Object) -> Message {
     match super::parse(text) {
         Ok(Value::Object(object)) => Message::Object(object),
         Ok(other) => not_read(format!("its Message is {}, not an object", json::kind(&other)), text),
-        Err(wrong) => not_read(format!("of its Message: {wrong}"), text),
+        Err(wrong) => not_read(format!("its Message cannot be read: {wrong}"), text),
     }
 }
 

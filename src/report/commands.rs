@@ -2,19 +2,38 @@
 //! whatever the event said: IDs and Regions have a form, and a name is in a command only if it is
 //! made of letters, digits and a few marks.
 
-use crate::{ids::KeyStoreId, run::Origin};
+use crate::{
+    ids::{AccountRegion, KeyStoreId},
+    run::Origin,
+};
 
 /// What the reader puts an ID in place of.
 const KEY_STORE_ID: &str = "KEY_STORE_ID";
 
-/// The commands for the account and Region of a run.
+/// The commands for the account and Region of a key store.
 pub(super) struct Commands<'a> {
     origin: &'a Origin,
+    account: Option<&'a str>,
+    region: Option<&'a str>,
 }
 
 impl<'a> Commands<'a> {
+    /// In the account and Region of the run.
     pub(super) fn of(origin: &'a Origin) -> Self {
-        Self { origin }
+        Self {
+            origin,
+            account: origin.account.as_deref(),
+            region: origin.region.as_deref(),
+        }
+    }
+
+    /// In another account or Region, from which the event is.
+    pub(super) fn at(self, place: &'a AccountRegion) -> Self {
+        Self {
+            account: place.account.as_deref(),
+            region: place.region.as_deref(),
+            ..self
+        }
     }
 
     /// Disconnects the key store of the event, if that names one, or one whose ID the reader must
@@ -75,6 +94,11 @@ impl<'a> Commands<'a> {
         format!("aws events disable-rule{} --name RULE_NAME", self.region())
     }
 
+    /// Disables a key whose ID the reader must find.
+    pub(super) fn disable_key(&self) -> String {
+        format!("aws kms disable-key{} --key-id KEY_ID", self.region())
+    }
+
     /// Disables the actions of the alarm, if its name is fit for a command.
     pub(super) fn disable_alarm_actions(&self) -> Option<String> {
         let name = self.origin.trigger.name.as_deref().filter(|name| is_safe(name))?;
@@ -86,7 +110,7 @@ impl<'a> Commands<'a> {
 
     /// The account in which they work.
     pub(super) fn account(&self) -> Option<&str> {
-        self.origin.account.as_deref().filter(|account| is_safe(account))
+        self.account.filter(|account| is_safe(account))
     }
 
     fn id(&self) -> Option<&str> {
@@ -94,7 +118,7 @@ impl<'a> Commands<'a> {
     }
 
     fn region(&self) -> String {
-        let region = self.origin.region.as_deref().filter(|region| is_safe(region));
+        let region = self.region.filter(|region| is_safe(region));
         region.map(|region| format!(" --region {region}")).unwrap_or_default()
     }
 }

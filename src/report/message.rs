@@ -37,17 +37,13 @@ pub(super) fn message(origin: &Origin, progress: &Progress, stage: Stage<'_>) ->
     sentences.map(begun).collect::<Vec<_>>().join(" ")
 }
 
-/// A run takes at most Lambda's 15 minutes.
-const ANOTHER: &str = "another notice should follow within 15 minutes";
-
 /// What is known when the first look has not found `DISCONNECTED`.
 fn early(origin: &Origin, progress: &Progress) -> String {
     let store = store(origin, progress);
+    let another = format!("another notice should follow {}", origin.by_its_end());
     match progress.state() {
-        Some(ConnectionState::Disconnecting) => {
-            format!("{store} is disconnecting, and {ANOTHER}.")
-        }
-        state => format!("{}; {ANOTHER}.", requested(&store, progress, state)),
+        Some(ConnectionState::Disconnecting) => format!("{store} is disconnecting, and {another}."),
+        state => format!("{}; {another}.", requested(&store, progress, state)),
     }
 }
 
@@ -58,7 +54,9 @@ fn requested(store: &str, progress: &Progress, state: Option<&ConnectionState>) 
     } else if progress.unanswered > 0 {
         format!("it is not known whether KMS disconnects {store}, because a request got no usable answer")
     } else if progress.is_invalid_state {
-        format!("KMS rejects the request to disconnect {store}, as if that were done or in progress")
+        format!(
+            "KMS rejects the request to disconnect {store}, as for a store that is already disconnecting or disconnected"
+        )
     } else {
         format!("KMS accepted no request of this run to disconnect {store}")
     };
@@ -73,7 +71,7 @@ fn last(origin: &Origin, progress: &Progress, outcome: &Outcome) -> Vec<String> 
     match outcome {
         Outcome::Disconnected => vec![format!("{store} is disconnected."), keys(progress), asked(origin)],
         Outcome::AlreadyDisconnected => vec![
-            format!("{store} was already disconnected, and not by this run."),
+            format!("{store} was already disconnected before this run."),
             keys(progress),
             asked_for("this run", origin),
         ],
@@ -118,7 +116,7 @@ fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
         Some(Permission::Unknown) | None => "It is not proved that the role is allowed to disconnect it",
     };
     let found = match progress.findings.as_ref().map_or(0, Vec::len) {
-        0 => "the checks have no finding".into(),
+        0 => "the checks found nothing wrong".into(),
         1 => "the checks have 1 finding".into(),
         count => format!("the checks have {count} findings"),
     };
@@ -169,7 +167,9 @@ fn not_verified(store: &str, progress: &Progress, doubt: &NotVerified) -> String
     };
     let why = match (progress.state(), &doubt.error) {
         (Some(ConnectionState::Disconnected), None) if progress.disconnected_reads > 1 => {
-            return format!("{store} is not verified as disconnected: DISCONNECTED was not read twice in a row.");
+            return format!(
+                "{store} is not verified as disconnected: DISCONNECTED was not read twice, a second apart."
+            );
         }
         (Some(ConnectionState::Disconnected), None) => {
             return format!(
@@ -219,7 +219,7 @@ fn failed_call(error: &CallError) -> String {
 fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
     let dry = if origin.is_trial { "The dry run" } else { "The event" };
     let observed = if origin.is_observed() {
-        ". DRY_RUN of this function is true too"
+        ", and DRY_RUN of this function is true too"
     } else {
         ""
     };
@@ -227,10 +227,12 @@ fn refused(origin: &Origin, refusal: &Refusal) -> Vec<String> {
         Refusal::Event(invalid) => fault(&invalid.wrong),
         Refusal::Guard(not_allowed) => not_allowed.to_string(),
     };
-    let what = format!("{dry} is refused, and nothing was disconnected: {wrong}{observed}.");
-    let id = origin.key_store_id.as_ref();
-    let keys = id.map(|id| format!("The keys of {id} are as they were; this run did not read its state."));
-    vec![what, keys.unwrap_or_default(), asked(origin)]
+    let what = format!("{dry} is refused: {wrong}{observed}.");
+    let nothing = match &origin.key_store_id {
+        Some(id) => format!("This run disconnected nothing, and did not read whether the keys of {id} work."),
+        None => "This run disconnected nothing.".into(),
+    };
+    vec![what, nothing, asked(origin)]
 }
 
 fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String> {
@@ -294,7 +296,8 @@ fn not_done(origin: &Origin, progress: &Progress) -> String {
     }
     if progress.unanswered == 0 && progress.is_invalid_state {
         return format!(
-            "KMS rejected the request to disconnect {store}, as if that were done or in progress, and that is not verified"
+            "KMS rejected the request to disconnect {store}, as for a store that is already disconnecting or disconnected, and that \
+             is not verified"
         );
     }
     if progress.unanswered > 0 {
@@ -319,12 +322,12 @@ fn cause(error: &CallError) -> String {
     let code = &error.code;
     match error.cause {
         Cause::NotFound => format!("KMS knows no such key store in this account and Region ({code})"),
-        Cause::Denied => format!("{action} was denied to the function ({code})"),
+        Cause::Denied => format!("the function was denied {action} ({code})"),
         Cause::NoCredentials => format!("the function has no credentials to call {action} with"),
         Cause::InvalidState => format!("its state does not allow {action} ({code})"),
         Cause::Throttled => format!("KMS throttled {action} ({code})"),
         Cause::Unreachable => format!("no connection to KMS could be opened ({code})"),
-        Cause::Unavailable => format!("KMS gave no good answer to {action} ({code})"),
+        Cause::Unavailable => format!("KMS gave no usable answer to {action} ({code})"),
         Cause::NotSent => format!("the request {action} could not be sent ({code})"),
         Cause::Other => format!("KMS rejected {action} ({code})"),
     }
@@ -356,7 +359,7 @@ fn keys(progress: &Progress) -> String {
 /// The same after a sentence that says the state.
 fn keys_in_that_state(progress: &Progress) -> String {
     match progress.state() {
-        Some(ConnectionState::Connected) => "In that state, its keys work.".into(),
+        Some(ConnectionState::Connected) => "While it is CONNECTED, its keys work.".into(),
         Some(
             ConnectionState::Disconnected
             | ConnectionState::Disconnecting

@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::{Keys, Report};
-use crate::{ids::TopicArn, text};
+use crate::{error::ErrorType, ids::TopicArn, text};
 
 /// SNS takes a subject of less than 100 characters
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
@@ -128,17 +128,31 @@ fn group(report: &Report) -> String {
 }
 
 /// The same for each of Lambda's retries, which keep the request ID: a refusal that is tried three
-/// times is one notice. Init has no request ID; its message and Region take its place, so that
+/// times is one notice. Init has no request ID; its function and its error take its place, so that
 /// Lambda's retries of one faulty configuration are one notice, and the next fault or the next
-/// Region another. At most 128 characters.
+/// function another. At most 128 characters.
 #[must_use]
 pub fn deduplication_id(report: &Report) -> String {
     let request = match &report.request_id {
         Some(id) => ascii(id, 80).replace(' ', "-"),
-        None => format!("init-{:016x}", hash((&report.region, &report.message))),
+        None => format!("init-{:016x}", hash(of_init(report))),
     };
     let stage = if report.is_final { "final" } else { "early" };
     format!("{request}-{}-{stage}", report.outcome.as_str())
+}
+
+/// Tells one report of Init from another. An invocation that is lost is not retried as the same.
+fn of_init(report: &Report) -> impl Hash {
+    let error = report.error.as_ref();
+    let is_configuration = error.is_some_and(|error| error.code == ErrorType::InvalidConfiguration.as_str());
+    let at = (!is_configuration).then_some(&report.started_at);
+    (
+        &report.region,
+        &report.function_name,
+        &report.message,
+        error.map(|error| &error.message),
+        at,
+    )
 }
 
 fn hash(value: impl Hash) -> u64 {

@@ -2,6 +2,7 @@
 
 use crate::{
     aws::{Cause, ConnectionState},
+    event::TriggerType,
     outcome::{Failure, Outcome, Refusal, Stage},
     run::{Origin, Permission, Progress},
 };
@@ -14,6 +15,7 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
         Stage::Early => return early(progress),
     };
     match outcome {
+        Outcome::Disconnected if origin.trigger.kind == TriggerType::CloudTrail => "disconnected after a reconnect",
         Outcome::Disconnected => "disconnected",
         Outcome::AlreadyDisconnected => "already disconnected",
         Outcome::DryRun { .. } if origin.is_observed() => "event NOT acted on",
@@ -35,17 +37,15 @@ pub(super) fn situation(origin: &Origin, progress: &Progress, stage: Stage<'_>) 
         Outcome::Failed(Failure::Configuration(_)) => "FAILED, the switch cannot work",
         Outcome::Failed(Failure::NotHandedOver(_)) => "FAILED, one event is lost",
         Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if origin.is_observed() => "event NOT acted on, FAILED",
-        Outcome::Failed(Failure::Call(_) | Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, perhaps done",
+        Outcome::Failed(Failure::Call(_)) if progress.unanswered > 0 => "FAILED, no answer from KMS",
+        Outcome::Failed(Failure::Panic(_)) if progress.unanswered > 0 => "FAILED, broke off, perhaps done",
         Outcome::Failed(Failure::Call(error)) => match error.cause {
             Cause::NotFound => "FAILED, no such key store",
             Cause::Denied => "FAILED, access denied",
             Cause::NoCredentials => "FAILED, no credentials",
-            Cause::InvalidState
-            | Cause::Throttled
-            | Cause::Unreachable
-            | Cause::Unavailable
-            | Cause::NotSent
-            | Cause::Other => "FAILED",
+            Cause::Throttled => "FAILED, throttled",
+            Cause::Unreachable => "FAILED, KMS not reached",
+            Cause::InvalidState | Cause::Unavailable | Cause::NotSent | Cause::Other => "FAILED",
         },
         Outcome::Failed(Failure::Panic(_)) => "FAILED, broke off",
     }

@@ -11,8 +11,8 @@ use crate::{
 
 /// The most steps of a report.
 pub(super) const MOST: usize = 6;
-/// How many findings of a dry run have a step each; one less if the function observes.
-const FINDINGS: usize = 2;
+/// How many findings of a dry run have a step each; two less if the function observes.
+const FINDINGS: usize = 3;
 
 /// The steps, and `runbook` as the last one if it is set.
 pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runbook: Option<&str>) -> Vec<String> {
@@ -22,7 +22,7 @@ pub(super) fn steps(origin: &Origin, progress: &Progress, stage: Stage<'_>, runb
         commands: Commands::of(origin),
     };
     let mut steps = match stage {
-        Stage::Early => Vec::new(),
+        Stage::Early => advice.meanwhile(),
         Stage::Final(outcome) => advice.after(outcome),
     };
     steps.truncate(MOST - usize::from(runbook.is_some()));
@@ -43,12 +43,29 @@ struct Advice<'a> {
 }
 
 impl Advice<'_> {
+    /// What to do if this run does not report again.
+    fn meanwhile(&self) -> Vec<String> {
+        let by = self.origin.by_its_end();
+        vec![
+            format!(
+                "If no other notice comes {by}, read ConnectionState: {}",
+                self.commands.read()
+            ),
+            format!(
+                "If it is not DISCONNECTED or DISCONNECTING then, disconnect it by hand{}: {}",
+                self.with_a_role(),
+                self.commands.disconnect()
+            ),
+        ]
+    }
+
     fn after(&self, outcome: &Outcome) -> Vec<String> {
         match outcome {
             Outcome::Ignored(_) => Vec::new(),
             Outcome::Disconnected => self.after_the_cut(None),
             Outcome::AlreadyDisconnected => {
-                self.after_the_cut(Some(self.who("who disconnected it", "DisconnectCustomKeyStore")))
+                let who = "who disconnected it, which may have been an earlier run of this event";
+                self.after_the_cut(Some(self.who(who, "DisconnectCustomKeyStore")))
             }
             Outcome::DryRun { has_findings } => self.after_dry_run(*has_findings),
             Outcome::NotVerified(doubt) => self.after_doubt(doubt),
@@ -59,10 +76,14 @@ impl Advice<'_> {
 
     /// The step that undoes it comes last.
     fn after_the_cut(&self, who: Option<String>) -> Vec<String> {
-        let mut steps: Vec<_> = self.stop_the_trigger().into_iter().collect();
+        let mut steps = Vec::new();
+        if self.origin.trigger.kind == TriggerType::CloudTrail {
+            steps.push(CONNECTED.into());
+        }
+        steps.extend(self.stop_the_trigger());
         steps.push(DATA.into());
         steps.push(format!(
-            "Check yourself that ConnectionState is DISCONNECTED: {}",
+            "Confirm that ConnectionState is DISCONNECTED: {}",
             self.commands.read()
         ));
         steps.extend(who);
@@ -81,7 +102,7 @@ impl Advice<'_> {
         }
         if has_findings {
             let findings = self.progress.findings.as_deref().unwrap_or_default();
-            let most = FINDINGS - usize::from(self.origin.is_observing);
+            let most = FINDINGS - 2 * usize::from(self.origin.is_observing);
             let shown = findings.iter().take(most);
             steps.extend(shown.map(|finding| format!("Resolve this finding: {finding}")));
             if findings.len() > most {
@@ -100,6 +121,9 @@ impl Advice<'_> {
         let mut steps = vec![self.by_hand(), self.read_until_disconnected(), DATA.into()];
         if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
             steps.push(self.who("whether somebody connected it", "ConnectCustomKeyStore"));
+        }
+        if self.progress.is_invalid_state && !self.progress.is_accepted {
+            steps.push(self.without_a_disconnect());
         }
         steps.push(self.again(doubt));
         steps
@@ -133,33 +157,54 @@ impl Advice<'_> {
         });
         if let Some(error) = lasting {
             format!(
-                "Then correct the cause, because a retry ends the same way: {}",
+                "Then correct the cause, because a retry may end the same way: {}",
                 error.advice()
             )
         } else if self.origin.trigger.kind == TriggerType::Direct {
-            format!(
-                "If a person waited for the answer of aws lambda invoke, invoke the function again. If not, wait for the next notice. {NEXT}"
-            )
+            format!("If you invoked the function and waited for its answer, invoke it again. Otherwise, {AGAIN}")
         } else {
-            format!("Wait for the next notice. {NEXT}")
+            format!("Wait for the next notice: {AGAIN}")
         }
     }
 
     fn after_refusal(&self, refusal: &Refusal) -> Vec<String> {
         match refusal {
             Refusal::Event(invalid) if self.origin.is_trial => vec![invalid.instead.clone()],
-            Refusal::Event(invalid) => vec![invalid.instead.clone(), self.by_hand_now()],
+            Refusal::Event(invalid) => {
+                let commands = Commands::of(self.origin);
+                let there = Advice {
+                    commands: match &invalid.elsewhere {
+                        Some(place) => commands.at(place),
+                        None => commands,
+                    },
+                    ..*self
+                };
+                let (by_hand, instead) = (there.by_hand_now(), invalid.instead.clone());
+                match self.origin.trigger.kind {
+                    // Most of them come from a person, who can send the right event.
+                    TriggerType::Direct | TriggerType::Unrecognised => vec![instead, by_hand],
+                    TriggerType::EventBridge
+                    | TriggerType::Schedule
+                    | TriggerType::Alarm
+                    | TriggerType::CloudTrail => vec![by_hand, instead],
+                }
+            }
             Refusal::Guard(_) if self.origin.is_trial => vec![
                 "Compare the ID with ALLOWED_KEY_STORE_IDS (the stack's parameter AllowedKeyStoreIds): a real run would be refused too"
                     .into(),
                 "Correct the ID or the list, and repeat the dry run".into(),
             ],
-            Refusal::Guard(_) => vec![
-                format!("Find out whether this is the key store that you mean: {}", self.commands.read()),
-                self.by_hand_now(),
-                "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
-                 AllowedKeyStoreIds) later, in a reviewed deployment".into(),
-            ],
+            Refusal::Guard(_) => {
+                let observed = if self.origin.is_observing { ", and set DRY_RUN to false," } else { "" };
+                vec![
+                    format!("Find out whether this is the key store that you mean: {}", self.commands.read()),
+                    self.by_hand_now(),
+                    format!(
+                        "If the function is meant to disconnect it, add the ID to ALLOWED_KEY_STORE_IDS (the stack's parameter \
+                         AllowedKeyStoreIds){observed} later, in a reviewed deployment"
+                    ),
+                ]
+            }
         }
     }
 
@@ -169,13 +214,13 @@ impl Advice<'_> {
             Failure::Panic(_) if self.origin.dry_run => vec![self.by_hand_now(), LOG_LINE.into()],
             Failure::Panic(_) => self.until_disconnected(LOG_LINE.into()),
             Failure::Configuration(_) => vec![
-                self.by_hand_if_any(),
                 self.find_the_id(),
+                self.by_hand_if_any(),
                 "Correct the environment variables that the field error.message names, and run a dry run".into(),
             ],
             Failure::NotHandedOver(_) => vec![
-                self.by_hand_if_any(),
                 self.find_the_id(),
+                self.by_hand_if_any(),
                 "Invoke the function again without a client context (--client-context)".into(),
             ],
         }
@@ -205,7 +250,7 @@ impl Advice<'_> {
     /// The store is disconnected and read by hand, and then `correct` follows.
     fn until_disconnected(&self, correct: String) -> Vec<String> {
         if self.origin.key_store_id.is_none() {
-            return vec![self.by_hand_if_any(), self.find_the_id(), correct];
+            return vec![self.find_the_id(), self.by_hand_if_any(), correct];
         }
         let first = if self.progress.is_under_way() {
             [self.read_until_disconnected(), self.by_hand_if_connected()]
@@ -259,14 +304,11 @@ impl Advice<'_> {
 
     /// Where no event was read, nobody knows whether one asked for a disconnect.
     fn by_hand_if_any(&self) -> String {
-        self.another_by_hand("This notice does not know whether a key store must be disconnected now. If one must")
+        self.another_by_hand("If a key store must be disconnected now, which this notice does not know")
     }
 
     fn find_the_id(&self) -> String {
-        format!(
-            "Find the right ID, in this account and Region: {}",
-            self.commands.list()
-        )
+        format!("Find the ID, in this account and Region: {}", self.commands.list())
     }
 
     /// KMS answers so if the store is already disconnected or disconnecting.
@@ -277,16 +319,30 @@ impl Advice<'_> {
         )
     }
 
+    /// The last resort, for a store that KMS does not disconnect.
+    fn without_a_disconnect(&self) -> String {
+        let other = match self.progress.key_store.as_ref().and_then(|store| store.kind.as_ref()) {
+            Some(KeyStoreType::ExternalKeyStore) => "block KMS at the proxy of the external key manager, or ",
+            Some(KeyStoreType::AwsCloudHsm | KeyStoreType::Unknown(_)) | None => "",
+        };
+        format!(
+            "If KMS rejects that too and the store stays CONNECTED, {other}disable each of its keys: {}",
+            self.commands.disable_key()
+        )
+    }
+
     /// A trigger that disconnected a store by mistake disconnects it again when it is connected
     /// again.
     fn stop_the_trigger(&self) -> Option<String> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
         let rule = |which: &str| {
-            let (rules, all) = (self.commands.rules(), self.commands.all_rules());
-            let find = first(&format!(
-                "find {which} ({rules}, or if none fits, {all}) and disable it"
-            ));
-            format!("{find}: {}", self.commands.disable_rule())
+            format!(
+                "{}. Enable it after the incident. Find its name with {} or with {} and disable it with {}",
+                first(&format!("disable {which}")),
+                self.commands.rules(),
+                self.commands.all_rules(),
+                self.commands.disable_rule()
+            )
         };
         match self.origin.trigger.kind {
             TriggerType::Unrecognised => None,
@@ -297,10 +353,11 @@ impl Advice<'_> {
             // A rule gets an alarm's events also if its actions are disabled.
             TriggerType::Alarm if self.origin.trigger.is_by_rule => Some(rule("the rule that forwards the alarm")),
             TriggerType::Alarm => {
-                let disable = first("disable the actions of the alarm (this silences its pager too)");
+                let disable = first("disable the actions of the alarm");
+                let silenced = "This silences its pager too, until you enable them again";
                 Some(match self.commands.disable_alarm_actions() {
-                    Some(command) => format!("{disable}: {command}"),
-                    None => disable,
+                    Some(command) => format!("{disable}. {silenced}: {command}"),
+                    None => format!("{disable}. {silenced}"),
                 })
             }
             TriggerType::EventBridge => Some(rule("the rule that forwards this event")),
@@ -326,8 +383,8 @@ impl Advice<'_> {
             }
         };
         format!(
-            "Reconnect it only when the owner of its keys agrees, with a role that has kms:ConnectCustomKeyStore. If the stack has a \
-             reconnect guard, disable its rule first. {takes}: {}",
+            "Reconnect it only when the owner of its keys agrees, with a role that has kms:ConnectCustomKeyStore. If a rule \
+             disconnects stores that are connected again (the reconnect guard), disable it first. {takes}: {}",
             self.commands.connect()
         )
     }
@@ -342,7 +399,12 @@ impl Advice<'_> {
 }
 
 /// The condition of a step for a store that the function did not try to disconnect.
-const NOW: &str = "If the key store must be disconnected now";
+const NOW: &str =
+    "If the key store must be disconnected now, although databases that are encrypted with its keys can be lost";
+
+/// Somebody has undone a disconnect.
+const CONNECTED: &str = "Find out whether the caller in the field reason was allowed to connect the store. If not, inform your \
+                         security team now: its keys may have worked in between";
 
 /// A panic is nothing that an operator can correct.
 const LOG_LINE: &str =
@@ -352,11 +414,12 @@ const LOG_LINE: &str =
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ReplicaDescription.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ArchivalSummary.html>).
-const DATA: &str = "Tell the owners of the databases that are encrypted with its keys. RDS read replicas, their sources, and Aurora \
-                    clusters with cross-Region replicas are lost at once. Replicas of DynamoDB global tables leave their table \
-                    after 20 hours. Other RDS databases are lost after seven days, and other DynamoDB tables are archived then";
+const DATA: &str = "Tell the owners of the databases that are encrypted with its keys. With the disconnect, RDS read replicas, their \
+                    sources, and Aurora clusters with cross-Region replicas are lost: only a backup restores them. After 20 hours, a \
+                    replica of a DynamoDB global table leaves its table. After seven days, the other RDS databases are lost, and \
+                    DynamoDB archives the other tables";
 
 /// Lambda waits one minute before the second run and two before the third, and a run takes at most
 /// 15.
-const NEXT: &str = "Lambda runs the event up to two more times, and each run reports. If no notice comes within 20 minutes, read \
-                    ConnectionState yourself";
+const AGAIN: &str = "Lambda runs the event up to two more times, and each run reports. If no notice comes within 20 minutes, read \
+                     ConnectionState yourself";

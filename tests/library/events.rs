@@ -45,6 +45,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
     ),
     ("alarm-action-grouped", Alarm, Nothing(GROUPED)),
     ("alarm-action-metric-math", Alarm, Act),
+    ("alarm-action-metric-math-of-grouped", Alarm, Act),
     ("alarm-action-no-data", Alarm, Refused("it has no state where ALARM")),
     ("alarm-action-ok", Alarm, Nothing("the alarm is OK")),
     ("alarm-action-other-account", Alarm, Refused(OTHER_ACCOUNT)),
@@ -391,7 +392,7 @@ const EVENTS: &[(&str, TriggerType, Is)] = &[
     (
         "sns-text",
         Unrecognised,
-        Refused("of its Message: it is not usable JSON"),
+        Refused("its Message cannot be read: it is not usable JSON"),
     ),
     (
         "sns-two-records",

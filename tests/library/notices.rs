@@ -44,6 +44,7 @@ pub(crate) fn origin() -> Origin {
         request_id: Some("8476a536-e9f4-11e8-9739-2dfe598c3fcd".into()),
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_489_200),
         started: Instant::now(),
+        ends_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_489_200 + 900)),
     }
 }
 
@@ -724,6 +725,43 @@ fn no_step_is_lost_to_the_runbook() {
     }
 }
 
+/// KMS would look the store up in the wrong place.
+#[test]
+fn refusal_from_elsewhere_has_the_command_of_its_own_place() {
+    let own = AccountRegion {
+        account: Some("123456789012".into()),
+        region: Some("us-east-1".into()),
+    };
+    for (file, account, region) in [
+        ("alarm-action-other-region", "123456789012", "eu-west-1"),
+        ("cloudtrail-connect-other-region", "123456789012", "eu-west-1"),
+        ("alarm-action-other-account", "444455556666", "us-east-1"),
+        ("alarm-eventbridge-metric-of-other-account", "444455556666", "us-east-1"),
+        ("cloudtrail-connect-other-account", "444455556666", "us-east-1"),
+        ("alarm-eventbridge-replay", "123456789012", "us-east-1"),
+    ] {
+        let payload = std::fs::read_to_string(format!("events/{file}.json")).unwrap();
+        let event = event::read(&payload.as_str().into(), &own);
+        let event::Request::Refuse { error, .. } = event.request.clone() else {
+            panic!("{file} is {:?}", event.request);
+        };
+        let report = Report::new(
+            &origin().with_event(&event),
+            &Progress::default(),
+            Stage::Final(&Outcome::Refused(error.into())),
+        );
+        let first = &report.next_steps[0];
+        let place = format!("do it by hand in account {account}, ");
+        let command = format!(": aws kms disconnect-custom-key-store --region {region} --custom-key-store-id {ID}");
+        assert!(first.contains(&place) && first.ends_with(&command), "{file}: {first}");
+        assert!(
+            report.message.matches("the event is from").count() < 2,
+            "{file}: {}",
+            report.message
+        );
+    }
+}
+
 /// The subject alone identifies the situation: two that differ in outcome, keys, dry run or
 /// observing share none.
 #[test]
@@ -742,6 +780,7 @@ fn subjects_of_different_situations_differ() {
     let refused = InvalidEvent {
         wrong: "w".into(),
         instead: "i".into(),
+        elsewhere: None,
     };
     let outcomes = [
         Outcome::Disconnected,

@@ -8,7 +8,7 @@ use std::{
 use crate::double::{
     CHAT, ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state,
 };
-use disconnect_custom_key_store::{app::App, error::Error, handler::handle, report::Report};
+use disconnect_custom_key_store::{app::App, budget::ACT_LIMIT, error::Error, handler::handle, report::Report};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -319,7 +319,7 @@ async fn connected_store_is_never_called_unusable() {
     for notice in script.notices() {
         let message = notice["message"].as_str().unwrap();
         assert!(
-            message.contains("CONNECTED") && message.contains("In that state, its keys work."),
+            message.contains("CONNECTED") && message.contains("While it is CONNECTED, its keys work."),
             "{message}"
         );
     }
@@ -379,6 +379,24 @@ async fn dry_run_that_cannot_read_the_store_fails() {
         );
         assert!(!notice["findings"].as_array().unwrap().is_empty());
     }
+}
+
+/// A drill that hangs would keep the function from a real event.
+#[tokio::test(start_paused = true)]
+async fn dry_run_waits_for_its_read_as_long_as_a_run_asks() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        _ => kms_error("KMSInternalException"),
+    });
+    let mut drill = invocation(Duration::from_secs(900));
+    drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
+        .as_str()
+        .into();
+    let begun = tokio::time::Instant::now();
+    let error = handle(&script.app(), drill).await.unwrap_err();
+    assert_eq!(error.error_type.as_str(), "KmsUnavailable");
+    let took = begun.elapsed();
+    assert!((ACT_LIMIT * 9 / 10..ACT_LIMIT * 11 / 10).contains(&took), "{took:?}");
 }
 
 /// A throttled request was not carried out, so the store was already disconnected before this run.

@@ -209,7 +209,7 @@ fn earlier_disconnect_is_already_disconnected() {
     assert_eq!(again["outcome"], "ALREADY_DISCONNECTED");
     let message = again["message"].as_str().unwrap();
     assert!(
-        message.starts_with("payments-hsm was already disconnected, and not by this run. "),
+        message.starts_with("payments-hsm was already disconnected before this run. "),
         "{message}"
     );
 }
@@ -385,7 +385,7 @@ fn bad_input_is_refused_with_advice_and_the_next_event_works() {
         ("null".to_owned(), "it is null, not an object"),
         (format!("\"{long}\""), "it is a string, not an object"),
         (long.clone(), "not usable JSON"),
-        (nested, "it is not usable JSON: recursion limit exceeded"),
+        (nested, "it is not usable JSON (recursion limit exceeded"),
         (String::new(), "not usable JSON"),
         (format!("{}{}", event(), event()), "trailing characters"),
         (
@@ -410,7 +410,8 @@ fn bad_input_is_refused_with_advice_and_the_next_event_works() {
         assert_eq!(kind, "InvalidEvent", "{shown}");
         assert!(message.contains(words), "{shown}: {message}");
         assert!(
-            message.contains(" is refused, and nothing was disconnected: "),
+            message.contains(" is refused: the event was taken for ")
+                && message.contains(" This run disconnected nothing"),
             "{message}"
         );
         assert!(message.contains("Next steps: (1) "), "{message}");
@@ -789,6 +790,25 @@ fn lost_runtime_api_is_not_published() {
     drop(runtime_api);
     function.ended(Duration::from_secs(10)).expect("the process ends");
     assert_eq!(emulator.published(), []);
+}
+
+/// An answer without an invocation is no invocation that was lost.
+#[test]
+fn failing_runtime_api_is_not_published() {
+    let mut stage = Stage::new();
+    stage.started();
+    stage.runtime_api.deliver(Delivery {
+        request_id: String::new(),
+        ..Delivery::of(event().to_string())
+    });
+    let ended = stage.function.ended(Duration::from_secs(10)).expect("the process ends");
+    assert!(!ended.success());
+    assert_eq!(stage.emulator.operations(), [""; 0]);
+    let line = stage.function.lines_for_people().pop().unwrap();
+    assert!(
+        line.contains("the exchange with the Lambda Runtime API failed"),
+        "{line}"
+    );
 }
 
 /// Lambda runs a refused event three times, under one request ID.

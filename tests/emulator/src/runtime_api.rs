@@ -36,7 +36,7 @@ pub enum Reported {
 pub struct Delivery {
     /// The event, byte for byte.
     pub payload: Vec<u8>,
-    /// Lambda's request ID.
+    /// Lambda's request ID. If it is empty, the Runtime API fails, and there is no invocation.
     pub request_id: String,
     /// How long the invocation may take.
     pub timeout: Duration,
@@ -56,12 +56,23 @@ impl Delivery {
     }
 }
 
+/// How long an invocation took, as Lambda sees it: no time of the thread that waits for its end is
+/// in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// When the event was handed out.
+    pub from: Instant,
+    /// When the report had come.
+    pub to: Instant,
+}
+
 /// A raw report. The test that waits for it parses it, so that the function's time is not spent on
 /// a long one.
 #[derive(Debug)]
 struct Posted {
     kind: Kind,
     body: Bytes,
+    taken: Taken,
 }
 
 #[derive(Debug)]
@@ -73,7 +84,7 @@ enum Kind {
 }
 
 impl From<Posted> for Reported {
-    fn from(Posted { kind, body }: Posted) -> Self {
+    fn from(Posted { kind, body, .. }: Posted) -> Self {
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         match kind {
             Kind::Response => Self::Response(body),
@@ -100,17 +111,20 @@ impl RuntimeApi {
         let (report, reports) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
         let waiting = Arc::new(AsyncMutex::new(waiting));
+        let handed_out = Arc::new(Mutex::new(Instant::now()));
         let posted = Arc::<Mutex<Vec<_>>>::default();
         let keep = Arc::clone(&posted);
         let server = Server::start(0, None, move |asked| {
+            let at = Instant::now();
             let (waiting, report) = (Arc::clone(&waiting), report.clone());
+            let handed_out = Arc::clone(&handed_out);
             if asked.path.ends_with("/next") {
-                let _ = ask.send(Instant::now());
+                let _ = ask.send(at);
             } else {
                 let body = asked.body.clone();
                 keep.lock().unwrap_or_else(PoisonError::into_inner).push(body);
             }
-            async move { handle(&asked, &waiting, &report).await }
+            async move { handle(&asked, at, &waiting, &handed_out, &report).await }
         })?;
         Ok(Self {
             server,
@@ -151,6 +165,12 @@ impl RuntimeApi {
         reports.recv_timeout(within).map(Reported::from)
     }
 
+    /// Waits for the next report of the function, and gives how long the invocation took.
+    pub fn ended(&self, within: Duration) -> Result<Taken, RecvTimeoutError> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.recv_timeout(within).map(|posted| posted.taken)
+    }
+
     /// Hands over an invocation and waits for its end, somewhat longer than the invocation may
     /// take.
     pub fn invoke(&self, delivery: Delivery) -> Reported {
@@ -163,14 +183,19 @@ impl RuntimeApi {
 
 async fn handle(
     asked: &Asked,
+    at: Instant,
     waiting: &AsyncMutex<queue::UnboundedReceiver<Delivery>>,
+    handed_out: &Mutex<Instant>,
     report: &Sender<Posted>,
 ) -> Reply {
     let path = asked.path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
     let kind = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["invocation", "next"] => {
             return match waiting.lock().await.recv().await {
-                Some(delivery) => next(delivery),
+                Some(delivery) => {
+                    *handed_out.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    next(delivery)
+                }
                 None => Reply::Hang,
             };
         }
@@ -183,11 +208,16 @@ async fn handle(
         _ => return whole(404, Vec::new(), Vec::new()),
     };
     let body = asked.body.clone();
-    let _ = report.send(Posted { kind, body });
+    let from = *handed_out.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = Taken { from, to: at };
+    let _ = report.send(Posted { kind, body, taken });
     whole(202, Vec::new(), b"{\"status\":\"OK\"}".to_vec())
 }
 
 fn next(delivery: Delivery) -> Reply {
+    if delivery.request_id.is_empty() {
+        return whole(500, Vec::new(), b"{\"errorType\":\"Container\"}".to_vec());
+    }
     let deadline = SystemTime::now() + delivery.timeout;
     let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let arn = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:disconnect-custom-key-store");
