@@ -125,7 +125,7 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
         progress.is_muted = true;
         warn!(
             requestId = origin.request_id,
-            "An alarm in ALARM was not acted on, and no other event comes when that ends: {why}."
+            "An alarm in ALARM was not acted on, and EventBridge sends no other event when that ends: {why}."
         );
     }
     Outcome::Ignored(ignored)

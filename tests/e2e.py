@@ -201,6 +201,7 @@ def everything(cloud, alarm_topic):
         "DrillScheduleExpression": "rate(1 minute)",
         "DrillKeyStoreId": ARCHIVE,
         "Dashboard": "true",
+        "NoticeEmail": "ops@example.com",
         "Chat": "true",
         "RunbookUrl": "https://wiki.example.com/key-stores",
         "KmsEndpointUrl": cloud.kms_url,
@@ -533,13 +534,15 @@ def rejected(cloud, template):
     schedule = {"ScheduleExpression": "rate(1 day)", "ScheduleKeyStoreId": ARCHIVE}
     drill = {"DrillScheduleExpression": "rate(1 day)", "DrillKeyStoreId": ARCHIVE}
     for parameters, why in [
-        (nobody, "Nobody would receive a notice"),
+        (nobody, "Nobody would receive the notices"),
+        ({**nobody, "Chat": "true"}, "beside a chat the alarms"),
         ({**listed, "AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "must be alone"),
         ({**listed, "AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
         ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),
         ({**listed, **drill}, "DrillKeyStoreId must be among"),
         ({**listed, "VpcSubnetIds": "subnet-1"}, "VpcSubnetIds needs VpcSecurityGroupIds"),
         ({**listed, "VpcSecurityGroupIds": "sg-1"}, "VpcSecurityGroupIds needs VpcSubnetIds"),
+        ({**listed, "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, "drills keep the"),
         ({**listed, "PermissionsBoundaryArn": "boundary"}, "PermissionsBoundaryArn"),
     ]:
         done = sam_deploy(cloud, template, f"{STACK}-rejected", parameters)
@@ -580,7 +583,7 @@ def any_key_store(cloud, template):
     matches = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(connect))["Result"]
     check("any key store: the reconnect guard minds each", matches, pattern)
     mails(cloud, outputs["TopicArn"], "armed", [{"outcome": "DRY_RUN", "severity": "INFO"}])
-    check("no schedule: no queue for it", "UndeliveredScheduledQueueUrl" not in outputs, outputs)
+    check("no schedule: its queue is there all the same", "UndeliveredScheduledQueueUrl" in outputs, outputs)
     cloudwatch = cloud.client("cloudwatch")
     (name,) = [
         entry["DashboardName"]
@@ -591,7 +594,7 @@ def any_key_store(cloud, template):
     rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
     observing = deploy(cloud, template, f"{STACK}-any", {**parameters, "DryRun": "true"})
     mails(cloud, observing["TopicArn"], "observing", [])
-    check("no schedule: two queues in the dashboard", len([row for row in rows if row[0] == "AWS/SQS"]) == 2, rows)
+    check("no schedule: three queues in the dashboard", len([row for row in rows if row[0] == "AWS/SQS"]) == 3, rows)
 
 
 def local_template(built):
@@ -790,6 +793,8 @@ def company(cloud, template):
         "AlarmActionArn": f"arn:aws:ssm:{REGION}:{ACCOUNT}:opsitem:1#CATEGORY=Security",
         "ScheduleExpression": "cron(0 20 1 1 ? 2099)",
         "ScheduleKeyStoreId": PAYMENTS,
+        "DrillScheduleExpression": "cron(0 9 1 1 ? 2099)",
+        "DrillKeyStoreId": PAYMENTS,
         "BreakGlassPolicyName": "break-glass",
         "PermissionsBoundaryArn": boundary,
         "VpcSubnetIds": subnet,

@@ -2,7 +2,9 @@
 # Make the template first, in the unpacked release archive, with a bucket of the stack's Region:
 #
 #   sam package --s3-bucket BUCKET --output-template-file packaged.yaml
-#   aws s3 cp packaged.yaml s3://BUCKET/packaged.yaml
+#   aws s3 cp packaged.yaml s3://BUCKET/packaged-VERSION.yaml
+#
+# With another VERSION each time: Terraform compares the address of the template, and not what is there.
 #
 # It is longer than the 51,200 bytes that CloudFormation takes in a request, so it is read from the bucket.
 #
@@ -34,7 +36,12 @@ variable "notice_email" {
 }
 
 variable "template_url" {
-  description = "The address of the packaged template, such as https://BUCKET.s3.REGION.amazonaws.com/packaged.yaml."
+  description = "The address of the packaged template, such as https://BUCKET.s3.REGION.amazonaws.com/packaged-0.2.0.yaml. A new template needs a new address."
+  type        = string
+}
+
+variable "drill_key_store_id" {
+  description = "The key store of the drills. It must be among the allowed ones."
   type        = string
 }
 
@@ -44,8 +51,10 @@ resource "aws_cloudformation_stack" "switch" {
   capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
   parameters = {
-    AllowedKeyStoreIds = join(",", var.allowed_key_store_ids)
-    NoticeEmail        = var.notice_email
+    AllowedKeyStoreIds      = join(",", var.allowed_key_store_ids)
+    NoticeEmail             = var.notice_email
+    DrillScheduleExpression = "cron(0 9 ? * MON,THU *)"
+    DrillKeyStoreId         = var.drill_key_store_id
   }
 }
 
