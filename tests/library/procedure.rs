@@ -87,8 +87,13 @@ async fn second_read_that_fails_is_repeated_without_an_early_notice() {
         vec![kms_error("ThrottlingException"); 3],
         vec![state("DISCONNECTED")],
     ];
+    let begun = tokio::time::Instant::now();
     let (ended, notices) = walk(&answers.concat()).await;
     assert_eq!((outcome_and_calls(ended), notices), (("ALREADY_DISCONNECTED", 1, 5), 1));
+    assert!(
+        begun.elapsed() > Duration::from_millis(1700),
+        "a second, and three pauses"
+    );
 }
 
 /// The run ends between the two reads.
@@ -107,6 +112,72 @@ async fn disconnected_read_once_is_not_verified_and_says_so() {
         (&"NOT_VERIFIED".into(), &"WARNING".into(), &1.into())
     );
     assert!(notice["message"].as_str().unwrap().contains("read once"), "{notice}");
+}
+
+/// What KMS says of the request and what it says of the state contradict each other to the end.
+#[tokio::test(start_paused = true)]
+async fn rejection_that_no_read_bears_out_is_reported() {
+    let script = Scripted::new(|operation, count| match (operation, count) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", _) => rejected(),
+        (_, 0) => state("DISCONNECTED"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "NotVerified");
+    let notice = script.notices().pop().unwrap();
+    let message = notice["message"].as_str().unwrap();
+    for words in [
+        "KMS rejects the request to disconnect it, as for a store that is already disconnecting or disconnected",
+        "the state last read is CONNECTED; DISCONNECTED was read before that, and not confirmed",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert!(
+        notice["nextSteps"].to_string().contains("aws kms disable-key"),
+        "{notice}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_denial_without_an_acceptance_is_a_failure() {
+    let script = Scripted::new(|operation, count| match (operation, count) {
+        ("Publish", _) => published(),
+        ("DisconnectCustomKeyStore", 0) => rejected(),
+        ("DisconnectCustomKeyStore", _) => kms_error("AccessDeniedException"),
+        _ => state("CONNECTED"),
+    });
+    assert_eq!(scripted(&script).await.unwrap_err().error_type.as_str(), "AccessDenied");
+    assert_eq!(script.notices().pop().unwrap()["outcome"], "FAILED");
+}
+
+/// A store that was disconnecting is confirmed by one read, also if one between was stale.
+#[tokio::test(start_paused = true)]
+async fn one_stale_read_does_not_undo_disconnecting() {
+    let answers = [
+        rejected(),
+        state("DISCONNECTING"),
+        state("CONNECTED"),
+        state("DISCONNECTED"),
+    ];
+    let (ended, _) = walk(&answers).await;
+    assert_eq!(outcome_and_calls(ended), ("DISCONNECTED", 1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn report_names_the_function_that_was_invoked() {
+    let script = Scripted::new(|operation, _| match operation {
+        "Publish" => published(),
+        "DisconnectCustomKeyStore" => accepted(),
+        _ => state("DISCONNECTED"),
+    });
+    let mut event = invocation(TIMEOUT);
+    event.function_arn = "arn:aws:lambda:us-east-1:123456789012:function:switch:live".into();
+    let detail = format!(r#"{{"source":"com.example","detail-type":"x","detail":{{"CustomKeyStoreId":"{ID}"}}}}"#);
+    event.payload = detail.as_str().into();
+    let report = handle(&script.app(), event).await.unwrap();
+    assert_eq!(report.function_name.as_deref(), Some("switch"));
+    let target = "--target-arn arn:aws:lambda:us-east-1:123456789012:function:switch:live ";
+    assert!(report.next_steps[0].contains(target), "{:?}", report.next_steps);
 }
 
 #[tokio::test(start_paused = true)]
