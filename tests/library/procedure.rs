@@ -393,6 +393,7 @@ async fn connected_store_is_never_called_unusable() {
             message.contains("CONNECTED") && message.contains("While it is CONNECTED, its keys work."),
             "{message}"
         );
+        assert!(!message.contains("DISCONNECTED was read"), "{message}");
     }
 }
 

@@ -372,7 +372,9 @@ proptest! {
         let is_retried = report.error.as_ref().is_some_and(|error| error.code == "InvalidConfiguration");
         prop_assert_eq!(id == notice::deduplication_id(&again), report.request_id.is_some() || is_retried);
         let other = Report { message: format!("{}.", report.message), ..report.clone() };
-        // Without a request ID, as at Init, only the message distinguishes one fault from another.
+        let elsewhere = Report { function_name: Some("another".into()), ..report.clone() };
+        prop_assert_eq!(id == notice::deduplication_id(&elsewhere), report.request_id.is_some());
+        // Without a request ID, as at Init, the message distinguishes one fault from another too.
         prop_assert_eq!(id == notice::deduplication_id(&other), report.request_id.is_some());
     }
 }
