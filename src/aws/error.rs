@@ -177,6 +177,20 @@ impl CallError {
         )
     }
 
+    /// The same for a request that no connection was opened for: if its time was over, it was never
+    /// sent.
+    pub(super) fn of_unsent(self) -> Self {
+        match (self.cause, self.code.as_str()) {
+            (Cause::Unavailable, "Timeout") => Self::local(
+                self.operation,
+                Cause::Unreachable,
+                "ConnectionFailed",
+                "no connection was open when the time for the request was over",
+            ),
+            _ => self,
+        }
+    }
+
     fn local(operation: Operation, cause: Cause, code: &str, message: &str) -> Self {
         Self {
             operation,

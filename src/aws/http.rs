@@ -1,7 +1,10 @@
 //! The HTTP client that all clients of AWS share: one pool of connections, as the SDK wants to call
 //! it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aws_smithy_runtime_api::client::{
     connection::{CaptureSmithyConnection, ConnectionMetadata},
@@ -60,11 +63,23 @@ impl Pool {
     }
 }
 
+/// Says of a request that it was dropped before any connection was open for it: nothing was sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unsent(Arc<AtomicBool>);
+
+impl Unsent {
+    pub(super) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A request on its way. If it is dropped without an answer, the pool that it went through is
 /// replaced.
 struct Unanswered {
     pools: Option<Pool>,
     through: u64,
+    connection: CaptureConnection,
+    unsent: Option<Unsent>,
 }
 
 impl Unanswered {
@@ -76,6 +91,9 @@ impl Unanswered {
 impl Drop for Unanswered {
     fn drop(&mut self) {
         let Some(pools) = &self.pools else { return };
+        if let Some(Unsent(unsent)) = &self.unsent {
+            unsent.store(self.connection.connection_metadata().is_none(), Ordering::Relaxed);
+        }
         let mut current = pools.current();
         if current.0 == self.through {
             *current = (self.through + 1, pool(&pools.connect));
@@ -91,14 +109,17 @@ impl HttpConnector for Pool {
         };
         let connection = capture_connection(&mut request);
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            let connection = connection.clone();
             capture.set_connection_retriever(move || poisonable(connection.clone()));
         }
         let (through, connections) = self.current().clone();
-        let answer = connections.request(request);
         let unanswered = Unanswered {
             pools: Some(self.clone()),
             through,
+            connection,
+            unsent: request.extensions().get().cloned(),
         };
+        let answer = connections.request(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
             unanswered.answered();

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     call::call,
     error::{CallError, Cause, Operation},
+    http::Unsent,
 };
 use crate::{ids::KeyStoreId, text};
 
@@ -140,12 +141,17 @@ impl<T> Answered<T> {
 /// Asks KMS to disconnect the key store. Every failure but `CustomKeyStoreInvalidStateException` is
 /// a [`CallError`].
 pub(crate) async fn disconnect(kms: &Client, id: &KeyStoreId, until: Instant) -> Answered<Answer> {
+    let unsent = Unsent::default();
     let request = || {
+        let unsent = unsent.clone();
         kms.disconnect_custom_key_store()
             .custom_key_store_id(id.as_str())
+            .customize()
+            .mutate_request(move |request| request.add_extension(unsent.clone()))
             .send()
     };
     let called = call(Operation::DisconnectCustomKeyStore, until, request).await;
+    let called = called.map_err(|error| if unsent.is_known() { error.of_unsent() } else { error });
     let answered = Answered::of(called, |_| Ok(Answer::Accepted));
     Answered {
         result: match answered.result {

@@ -449,6 +449,12 @@ fn every_file_is_what_its_row_says() {
         match (is, &event.request) {
             (Act, Request::Disconnect { key_store, dry_run }) => {
                 assert_eq!((key_store.as_str(), dry_run), (ID, &false), "{stem}");
+                let is_known = event.trigger.name.is_some() && event.trigger.id.is_some();
+                assert!(
+                    is_known || !matches!(kind, Alarm | CloudTrail),
+                    "{stem} says what sent it: {:?}",
+                    event.trigger
+                );
             }
             (DryRun, Request::Disconnect { key_store, dry_run }) => {
                 assert_eq!((key_store.as_str(), dry_run), (ID, &true), "{stem}");
