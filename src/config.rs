@@ -273,10 +273,10 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
         let (kms, sns) = (kms.or_else(|| any.clone()), sns.or(any));
         // One that is faulty counts too, so that both faults are reported.
         let is_set = |name: &&str| (self.lookup)(name).is_some_and(|held| !held.is_empty());
-        let has_own = !is_ignored && ENDPOINTS.iter().any(is_set);
+        let own = ENDPOINTS.into_iter().find(is_set).filter(|_| !is_ignored);
         Endpoints {
-            use_fips: self.flag_without("AWS_USE_FIPS_ENDPOINT", has_own),
-            use_dual_stack: self.flag_without("AWS_USE_DUALSTACK_ENDPOINT", has_own),
+            use_fips: self.flag_without("AWS_USE_FIPS_ENDPOINT", own),
+            use_dual_stack: self.flag_without("AWS_USE_DUALSTACK_ENDPOINT", own),
             kms,
             sns,
             root_certificates: self.root_certificates(),
@@ -303,13 +303,13 @@ impl<L: Fn(&str) -> Option<OsString>> Variables<L> {
 
     /// The same for a switch that the SDK does not take beside an endpoint: it then refuses every
     /// call.
-    fn flag_without(&mut self, variable: &'static str, has_endpoint: bool) -> bool {
+    fn flag_without(&mut self, variable: &'static str, endpoint: Option<&str>) -> bool {
         let is_on = self.flag(variable);
-        if is_on && has_endpoint {
+        if let Some(endpoint) = endpoint.filter(|_| is_on) {
             self.faults.push(Fault {
                 variable,
                 held: Some("true".into()),
-                why: "an endpoint is set too (AWS_ENDPOINT_URL), and the SDK refuses every call with both".into(),
+                why: format!("an endpoint is set too ({endpoint}), and the SDK refuses every call with both"),
                 expected: "no endpoint beside it, or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
             });
             return false;

@@ -108,9 +108,10 @@ async fn report(
     // Sent in parallel with the notice: both share the time that Lambda leaves.
     let thread = origin.function.log_stream.as_deref().unwrap_or("init");
     let chat = ChatMessage::start(chat.as_ref(), &report, thread, until);
-    if let Some((sns, topic)) = sns {
+    match sns {
         // A failure is in the log, and in the metrics.
-        let _ = publish(&sns, &topic, &report, until, &mut progress).await;
+        Some((sns, topic)) => drop(publish(&sns, &topic, &report, until, &mut progress).await),
+        None => progress.notices_failed += 1,
     }
     if let Some(chat) = chat {
         chat.end(&mut progress).await;

@@ -250,7 +250,9 @@ impl Report {
                 .and_then(|store| store.kind.as_ref())
                 .map(KeyStoreType::as_str)
                 .map(str::to_owned),
-            connection_state: key_store.map(|store| short(&store.state.to_string())),
+            connection_state: key_store
+                .filter(|store| store.state.is_given())
+                .map(|store| short(&store.state.to_string())),
             dry_run: origin.dry_run,
             is_final: match stage {
                 Stage::Early => false,

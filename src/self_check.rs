@@ -128,11 +128,20 @@ impl Check<'_> {
             let page = self
                 .ask(async || call(Operation::DescribeCustomKeyStores, self.until, request).await)
                 .await?;
-            let entries = page.custom_key_stores().iter();
-            ids.extend(entries.filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)));
+            let unusable = |wrong| Err(CallError::unusable(Operation::DescribeCustomKeyStores, wrong));
+            let Some(entries) = &page.custom_key_stores else {
+                return unusable("the answer has no list of key stores");
+            };
+            ids.extend(
+                entries
+                    .iter()
+                    .filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)),
+            );
             marker = page.next_marker().map(str::to_owned);
-            if marker.is_none() {
-                return Ok(ids);
+            match (&marker, page.truncated()) {
+                (Some(_), _) => {}
+                (None, false) => return Ok(ids),
+                (None, true) => return unusable("the list of key stores is cut off"),
             }
         }
         Err(CallError::unusable(

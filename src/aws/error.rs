@@ -146,7 +146,16 @@ impl CallError {
             // `SdkError` is non-exhaustive. What remains today is a request that was not built.
             _ => (Cause::NotSent, "NotSent"),
         };
-        let message = error.message().map_or_else(|| innermost(error), str::to_owned);
+        let message = match (error.message(), error) {
+            (Some(message), _) => message.to_owned(),
+            (None, SdkError::ServiceError(answer)) => {
+                format!(
+                    "an answer with the status {} and without a message",
+                    answer.raw().status()
+                )
+            }
+            (None, _) => innermost(error),
+        };
         Self {
             operation,
             cause,

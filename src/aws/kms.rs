@@ -74,7 +74,16 @@ pub enum ConnectionState {
     Unknown(String),
 }
 
+/// How messages name the state that an answer does not have.
+const NOT_GIVEN: &str = "not given";
+
 impl ConnectionState {
+    /// True if KMS gave one.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.as_str() != NOT_GIVEN
+    }
+
     /// The state as AWS spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -185,7 +194,7 @@ fn key_store(entry: &CustomKeyStoresListEntry) -> KeyStore {
             .custom_key_store_type()
             .map(|kind| KeyStoreType::from_wire(kind.as_str())),
         state: entry.connection_state().map_or_else(
-            || ConnectionState::Unknown("not given".into()),
+            || ConnectionState::Unknown(NOT_GIVEN.into()),
             |state| ConnectionState::from_wire(state.as_str()),
         ),
     }

@@ -21,8 +21,9 @@ pub(super) const DRY_RUN: &str = "dryrun";
 
 /// The keys of these objects are names that people choose: the tags of an alarm
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html>),
-/// the dimensions of a metric, the attributes of a contributor. None of them asks for anything.
-/// With the object that each is in, where other objects could have the name too.
+/// the dimensions of a metric, the attributes of a contributor. None of them asks for anything,
+/// unless it [says yes](says_yes). With the object that each is in, where other objects could have
+/// the name too.
 const NAMES_OF_PEOPLE: [(Option<&str>, &str); 5] = [
     (None, "alarmTags"),
     (None, "AlarmTags"),
@@ -71,9 +72,16 @@ pub(super) fn key_in(object: &Object) -> Option<&str> {
 
 /// The same, or the first key that has a text which `asks`. `inside` is the key of the object.
 fn key_inside<'a>(inside: &str, object: &'a Object, asks: &dyn Fn(&str) -> bool) -> Option<&'a str> {
+    if let Some(name) = named(object) {
+        return Some(name);
+    }
     object.iter().find_map(|(name, value)| {
         if is_of_people(inside, name) {
-            return None;
+            let (name, _) = value
+                .as_object()?
+                .iter()
+                .find(|(name, value)| begins_like(name, DRY_RUN) && says_yes(value))?;
+            return Some(name.as_str());
         }
         if begins_like(name, DRY_RUN) && !is_false(value) {
             return Some(name.as_str());
@@ -88,6 +96,26 @@ fn key_in_value<'a>(name: &'a str, value: &'a Value, asks: &dyn Fn(&str) -> bool
         Value::Array(items) => items.iter().find_map(|item| key_in_value(name, item, asks)),
         Value::String(text) => asks(text).then_some(name),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// A name that people choose, if it asks for a dry run, of an object with a `name` and a `value`: a
+/// dimension in an alarm's SNS message.
+fn named(object: &Object) -> Option<&str> {
+    let field = |small, large| object.get(small).or_else(|| object.get(large));
+    let name = field("name", "Name")?.as_str()?;
+    let value = field("value", "Value")?;
+    (begins_like(name, DRY_RUN) && says_yes(value)).then_some(name)
+}
+
+/// True if a value asks for a dry run under a name that people choose: a word for yes, or anything
+/// that is not a text. AWS writes only texts there, so a person has written it.
+fn says_yes(value: &Value) -> bool {
+    match value {
+        Value::String(text) => ["true", "yes", "on", "1"].contains(&text.trim().to_ascii_lowercase().as_str()),
+        Value::Bool(yes) => *yes,
+        Value::Null => false,
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -238,6 +266,17 @@ mod tests {
                 false,
             ),
             (json!({ "AlarmContributorAttributes": { "DryRun": "x" } }), false),
+            (json!({ "Dimensions": [{ "name": "DryRun", "value": "x" }] }), false),
+            (json!({ "metric": { "name": "DryRunErrors", "dimensions": {} } }), false),
+            // A person has written these.
+            (json!({ "detail": { "alarmTags": { "DryRun": "True" } } }), true),
+            (json!({ "metric": { "dimensions": { "DryRun": true } } }), true),
+            (
+                json!({ "alarmContributor": { "attributes": { "dry_run": "yes" } } }),
+                true,
+            ),
+            (json!({ "AlarmContributorAttributes": { "DryRun": 1 } }), true),
+            (json!({ "Dimensions": [{ "name": "DryRun", "value": "true" }] }), true),
             (json!({ "detail": { "attributes": { "DryRun": true } } }), true),
             (json!({ "dimensions": { "DryRun": true } }), true),
         ] {

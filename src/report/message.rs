@@ -102,10 +102,10 @@ fn dry_run(origin: &Origin, progress: &Progress) -> Vec<String> {
                 _ if permission == Some(Permission::Denied) => "would fail".into(),
                 ConnectionState::Disconnected => "would leave it so".into(),
                 ConnectionState::Disconnecting => "would only wait for DISCONNECTED".into(),
-                ConnectionState::Connected
-                | ConnectionState::Connecting
-                | ConnectionState::Failed
-                | ConnectionState::Unknown(_) => format!("{would} it"),
+                ConnectionState::Unknown(_) => "would ask KMS to disconnect it".into(),
+                ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Failed => {
+                    format!("{would} it")
+                }
             };
             format!("{store} {}, and a real run {would}", is_now(state))
         }
@@ -150,7 +150,10 @@ fn of_dry_run(origin: &Origin) -> String {
     }
     let who = origin.requested_by.as_ref().map(|who| named(who));
     let who = who.or_else(|| triggered(&origin.trigger));
-    let who = who.map(|who| format!(" for {who}")).unwrap_or_default();
+    let who = who.map_or_else(
+        || ", the event does not say for whom".into(),
+        |who| format!(" for {who}"),
+    );
     let why = if origin.is_observing {
         " (DRY_RUN of this function is true too)"
     } else {
@@ -272,8 +275,10 @@ fn failed(origin: &Origin, progress: &Progress, failure: &Failure) -> Vec<String
             asked_if_read(origin),
         ],
         Failure::Call(error) if error.cause == Cause::NotFound => {
+            let keys = progress.state().map(|_| keys(progress));
             vec![
                 format!("{}: {}.", not_done(origin, progress), cause(error)),
+                keys.unwrap_or_default(),
                 asked(origin),
             ]
         }
@@ -460,7 +465,8 @@ fn without_quotes(words: &str, limit: usize) -> String {
 /// A fault for the end of a sentence.
 fn fault(wrong: &str) -> String {
     let shown = text::plain(wrong, FAULT_SHOWN);
-    shown.strip_suffix("...").map(|cut| format!("{cut} …")).unwrap_or(shown)
+    let cut = shown.strip_suffix("...");
+    cut.map(|cut| format!("{} …", cut.trim_end())).unwrap_or(shown)
 }
 
 fn capitalised(text: &str) -> String {

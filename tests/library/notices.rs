@@ -11,7 +11,7 @@ use disconnect_custom_key_store::{
     guard::NotAllowed,
     ids::AccountRegion,
     outcome::{Failure, Name, NotVerified, Outcome, Stage},
-    report::{Report, VERSION, notice},
+    report::{Keys, Report, VERSION, notice},
     run::{AwsRequestIds, Drill, Found, Impact, LastUsed, Origin, Permission, Progress, TopKey},
 };
 use tokio::time::Instant;
@@ -289,7 +289,8 @@ fn dry_run_says_what_each_state_means_for_the_keys() {
         (ConnectionState::Failed, format!("has the state FAILED, {unknown}")),
         (
             ConnectionState::Unknown("PAUSED".into()),
-            format!("has the state PAUSED, {unknown}"),
+            "has the state PAUSED, in which it is not known whether its keys work, and a real run would ask KMS to disconnect it"
+                .into(),
         ),
     ] {
         let run = Progress {
@@ -300,6 +301,51 @@ fn dry_run_says_what_each_state_means_for_the_keys() {
         let message = Report::new(&drill, &run, Stage::Final(&outcome)).message;
         assert!(message.contains(&says), "{message}");
     }
+}
+
+#[test]
+fn dry_run_for_nobody_says_so() {
+    let drill = Origin {
+        requested_by: None,
+        dry_run: true,
+        is_trial: true,
+        ..by_hand()
+    };
+    let outcome = Outcome::DryRun { has_findings: false };
+    let message = Report::new(&drill, &Progress::default(), Stage::Final(&outcome)).message;
+    assert!(
+        message.starts_with("Dry run, the event does not say for whom: "),
+        "{message}"
+    );
+}
+
+/// KMS does not find a store that it reads: its answers contradict each other.
+#[test]
+fn store_that_is_not_found_and_read_has_its_state_in_the_message() {
+    let read = progress("AWS_CLOUDHSM", ConnectionState::Connected, 1);
+    let error = failed(Cause::NotFound, "CustomKeyStoreNotFoundException", "no");
+    let message = Report::new(&by_hand(), &read, Stage::Final(&Outcome::Failed(error.into()))).message;
+    assert!(message.contains(" Its keys still work. "), "{message}");
+}
+
+/// What an answer does not have is left out.
+#[test]
+fn state_that_kms_did_not_give_is_no_field() {
+    let read = progress("AWS_CLOUDHSM", ConnectionState::Unknown("not given".into()), 1);
+    let over = Outcome::NotVerified(NotVerified {
+        error: None,
+        is_under_way: false,
+    });
+    let report = Report::new(&by_hand(), &read, Stage::Final(&over));
+    assert_eq!(
+        (report.connection_state.as_deref(), report.keys),
+        (None, Some(Keys::Unknown))
+    );
+    assert!(
+        report.message.contains("the state last read is not given"),
+        "{}",
+        report.message
+    );
 }
 
 #[test]

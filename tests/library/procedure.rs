@@ -453,6 +453,66 @@ async fn dry_run_that_cannot_read_the_store_fails() {
     }
 }
 
+/// The probe needs a listing that shows that no store has its ID.
+#[tokio::test(start_paused = true)]
+async fn probe_is_left_out_if_the_listing_is_not_whole() {
+    for (listing, why) in [
+        ("{}", "the answer has no list of key stores"),
+        (
+            r#"{"CustomKeyStores":[],"Truncated":true}"#,
+            "the list of key stores is cut off",
+        ),
+    ] {
+        let script = Scripted::by_body(move |operation, body, _| match operation {
+            "Publish" => published(),
+            "DescribeCustomKeyStores" if body.contains(ID) => state("CONNECTED"),
+            "DescribeCustomKeyStores" => Step::Answer(200, listing.into()),
+            _ => kms_error("AccessDeniedException"),
+        });
+        let mut drill = invocation(TIMEOUT);
+        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
+            .as_str()
+            .into();
+        let report = handle(&script.app(), drill).await.unwrap();
+        assert_eq!(script.count("DisconnectCustomKeyStore"), 0, "{listing}");
+        let findings = report.findings.concat();
+        assert!(
+            findings.contains("probe was left out") && findings.contains(why),
+            "{findings}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn impact_of_a_listing_that_is_cut_off_is_not_complete() {
+    for (operation, listing) in [
+        ("ListKeys", r#"{"Keys":[],"Truncated":true}"#),
+        ("ListKeys", r#"{"Keys":[],"Truncated":true,"NextMarker":"again"}"#),
+        ("ListAliases", r#"{"Aliases":[],"Truncated":true}"#),
+    ] {
+        let script = Scripted::by_body(move |asked, body, _| match asked {
+            "Publish" => published(),
+            "DescribeCustomKeyStores" if body.contains(ID) => state("CONNECTED"),
+            "DescribeCustomKeyStores" => Step::Answer(200, r#"{"CustomKeyStores":[]}"#.into()),
+            "ListKeys" | "ListAliases" if asked == operation => Step::Answer(200, listing.into()),
+            "ListKeys" => Step::Answer(200, r#"{"Keys":[]}"#.into()),
+            "ListAliases" => Step::Answer(200, r#"{"Aliases":[]}"#.into()),
+            _ => kms_error("CustomKeyStoreNotFoundException"),
+        });
+        let mut drill = invocation(TIMEOUT);
+        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
+            .as_str()
+            .into();
+        let impact = handle(&script.app(), drill).await.unwrap().impact.unwrap();
+        assert_eq!(
+            (impact.complete, impact.gaps.len()),
+            (false, 1),
+            "{listing}: {:?}",
+            impact.gaps
+        );
+    }
+}
+
 /// A drill that hangs would keep the function from a real event.
 #[tokio::test(start_paused = true)]
 async fn dry_run_waits_for_its_read_as_long_as_a_run_asks() {

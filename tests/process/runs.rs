@@ -600,6 +600,8 @@ fn faulty_configuration_fails_init_and_is_reported() {
                 .all(|operation| operation == "Publish")
         );
         assert_eq!(stage.notices().len(), notices);
+        let line = stage.function.metrics().pop().unwrap();
+        assert_eq!(line["NoticesFailed"], json!(i32::from(notices == 0)), "{line}");
         for notice in stage.notices() {
             assert_eq!(
                 (&notice["outcome"], &notice["error"]["code"]),
@@ -809,6 +811,20 @@ fn failing_runtime_api_is_not_published() {
         line.contains("the exchange with the Lambda Runtime API failed"),
         "{line}"
     );
+}
+
+#[test]
+fn answer_without_a_text_is_reported_by_its_status() {
+    let stage = Stage::new();
+    stage
+        .emulator
+        .fault("DisconnectCustomKeyStore", Fault::Raw(501, ""), Times::Always);
+    stage.started();
+    let Reported::Error(_) = stage.invoke_within(&event(), Duration::from_secs(3)) else {
+        panic!("nothing was disconnected");
+    };
+    let error = &stage.notices().pop().unwrap()["error"];
+    assert_eq!(error["message"], "an answer with the status 501 and without a message");
 }
 
 /// Lambda runs a refused event three times, under one request ID.
