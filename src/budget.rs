@@ -22,9 +22,9 @@
 //! for [`NOTICE_LIMIT`], with the pauses [`PUBLISHES`], and a chat message for [`CHAT_LIMIT`],
 //! after the notice or once it has waited as long for it. A dry run has [`DRY_RUN_CHECK_LIMIT`] for
 //! its self-check and the permission probe, [`ACT_LIMIT`] for its read of the state, as a run has
-//! for its request, and [`IMPACT_LIMIT`] for the impact report. Init waits
-//! [`INIT_CHECK_WAIT`] for its self-check, which is given up after [`INIT_CHECK_LIMIT`], and has
-//! [`INIT_NOTICE_LIMIT`] to report a faulty configuration.
+//! for its request, and [`IMPACT_LIMIT`] for the impact report. Init waits [`INIT_CHECK_WAIT`] for
+//! its self-check, which is given up after [`INIT_CHECK_LIMIT`], and has [`INIT_NOTICE_LIMIT`] to
+//! report a faulty configuration.
 
 use std::time::Duration;
 

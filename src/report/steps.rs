@@ -63,6 +63,10 @@ impl Advice<'_> {
         match outcome {
             Outcome::Ignored(_) => Vec::new(),
             Outcome::Disconnected => self.after_the_cut(None),
+            // An earlier run of the reconnect guard has disconnected it.
+            Outcome::AlreadyDisconnected if self.origin.trigger.kind == TriggerType::CloudTrail => {
+                self.after_the_cut(None)
+            }
             Outcome::AlreadyDisconnected => {
                 let who = "who disconnected it, which may have been an earlier run of this event";
                 self.after_the_cut(Some(self.who(who, "DisconnectCustomKeyStore")))

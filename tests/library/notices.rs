@@ -755,19 +755,26 @@ fn no_step_is_lost_to_the_runbook() {
         (&under_way, &over, "Wait for the next notice"),
         (&many, &found, "Then repeat the dry run"),
     ] {
-        let origin = Origin {
-            is_observing: true,
-            function: Function {
-                runbook: Some("https://wiki.example.com".into()),
-                ..origin().function
-            },
-            ..origin()
-        };
-        let steps = Report::new(&origin, progress, Stage::Final(outcome)).next_steps;
-        let [.., own, runbook] = &steps[..] else {
-            panic!("{steps:?}");
-        };
-        assert!(own.starts_with(last) && runbook.starts_with("Follow"), "{steps:?}");
+        for (trigger, is_observing) in [
+            (origin().trigger, true),
+            (origin().trigger, false),
+            (Trigger::of(TriggerType::CloudTrail), false),
+        ] {
+            let origin = Origin {
+                trigger,
+                is_observing,
+                function: Function {
+                    runbook: Some("https://wiki.example.com".into()),
+                    ..origin().function
+                },
+                ..origin()
+            };
+            let steps = Report::new(&origin, progress, Stage::Final(outcome)).next_steps;
+            let [.., own, runbook] = &steps[..] else {
+                panic!("{steps:?}");
+            };
+            assert!(own.starts_with(last) && runbook.starts_with("Follow"), "{steps:?}");
+        }
     }
 }
 
