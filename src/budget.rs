@@ -59,7 +59,8 @@ pub const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// eventually consistent, and right after a connect both its rejection and one read can be stale.
 pub const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the early notice may delay the verification.
+/// How long the function retries the early notice, beside the verification. The final notice waits
+/// for its end.
 pub const EARLY_NOTICE_LIMIT: Duration = Duration::from_secs(5);
 
 /// With less time than this, the early notice is left out: SNS might publish it, and the log would

@@ -14,7 +14,7 @@ use crate::{
     ids::AccountRegion,
     outcome::{Failure, NotVerified, Outcome, Stage},
     panic::caught,
-    publish::{ChatMessage, publish, publish_last},
+    publish::{EarlyNotice, publish_last},
     report::{Metrics, Report, log_metrics, log_summary},
     run::{Invocation, Origin, Progress},
 };
@@ -38,6 +38,11 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
     let is_known = app.refusals.is_published(&report);
     let is_repeated = is_known && !app.config.topic.is_fifo();
     let mut notice = Ok(());
+    // The last notice comes after the early one.
+    let early_chat = match run.early {
+        Some(early) => early.end(&mut progress).await,
+        None => None,
+    };
     if outcome.is_published() && !is_repeated {
         let chat = app.chat.as_ref().filter(|_| !is_known);
         let (sent, chat) = publish_last(app, chat, &report, budget.report_until, &mut progress).await;
@@ -45,7 +50,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
             app.refusals.note(&report);
         }
         notice = sent;
-        for message in [run.early_chat, chat].into_iter().flatten() {
+        for message in [early_chat, chat].into_iter().flatten() {
             message.end(&mut progress).await;
         }
     }
@@ -73,7 +78,7 @@ pub async fn handle(app: &App, invocation: Invocation) -> Result<Report, Error> 
 #[derive(Default)]
 struct Run {
     progress: Progress,
-    early_chat: Option<ChatMessage>,
+    early: Option<EarlyNotice>,
 }
 
 impl Run {
@@ -133,7 +138,7 @@ fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome
 
 /// The run: disconnects and verifies, and reports early if that takes long.
 async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin, run: &mut Run) -> Outcome {
-    let Run { progress, early_chat } = run;
+    let Run { progress, early } = run;
     let procedure = Procedure {
         kms: &app.kms,
         target,
@@ -141,8 +146,8 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
     };
     let not_yet = async |progress: &mut Progress| {
         // The reads go on, also after a panic here.
-        match caught(Box::pin(report_early(app, budget, origin, progress))).await {
-            Ok(chat) => *early_chat = chat,
+        match caught(async { report_early(app, budget, origin, progress) }).await {
+            Ok(notice) => *early = notice,
             Err(panic) => {
                 progress.notices_failed += 1;
                 error!(
@@ -163,9 +168,9 @@ async fn disconnect(app: &App, target: &Target, budget: Budget, origin: &Origin,
     }
 }
 
-/// Reports that the store is not disconnected yet. Returns the chat message, which is sent during
-/// the reads that follow, and awaited after them.
-async fn report_early(app: &App, budget: Budget, origin: &Origin, progress: &mut Progress) -> Option<ChatMessage> {
+/// Reports that the store is not disconnected yet. The notice is sent during the reads that follow,
+/// and its end is waited for after them.
+fn report_early(app: &App, budget: Budget, origin: &Origin, progress: &Progress) -> Option<EarlyNotice> {
     let early = Report::new(origin, progress, Stage::Early);
     // This line is not a summary. An invocation has exactly one, at its end.
     warn!(requestId = origin.request_id, "{}", early.message);
@@ -173,8 +178,5 @@ async fn report_early(app: &App, budget: Budget, origin: &Origin, progress: &mut
     if until.saturating_duration_since(Instant::now()) < EARLY_NOTICE_LEAST {
         return None;
     }
-    // A failure is logged. The final notice is still published.
-    let _ = publish(&app.sns, &app.config.topic, &early, until, progress).await;
-    let thread = origin.request_id.as_deref().unwrap_or_default();
-    ChatMessage::start(app.chat.as_ref(), &early, thread, budget.work_until)
+    Some(EarlyNotice::start(app, early, until, budget.work_until))
 }

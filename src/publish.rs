@@ -31,23 +31,72 @@ pub(crate) async fn publish(
     until: Instant,
     progress: &mut Progress,
 ) -> Result<(), CallError> {
-    let published = guarded(async {
+    let published = notice(sns, topic, report, until).await;
+    if let Err(error) = &published {
+        failed(report, error, progress);
+    }
+    published
+}
+
+async fn notice(sns: &Client, topic: &TopicArn, report: &Report, until: Instant) -> Result<(), CallError> {
+    guarded(async {
         let message = Message::notice(report, topic);
         send(sns, topic, &message, until).await
     })
-    .await;
-    if let Err(error) = &published {
-        progress.notices_failed += 1;
-        error!(
-            requestId = report.request_id.as_deref(),
-            error.code = error.code,
-            error.awsRequestId = error.aws_request_id,
-            error.advice = error.advice(),
-            "The notice of {} could not be sent: {error}",
-            report.outcome.as_str()
-        );
+    .await
+}
+
+/// Logs and counts a notice that could not be sent.
+fn failed(report: &Report, error: &CallError, progress: &mut Progress) {
+    progress.notices_failed += 1;
+    error!(
+        requestId = report.request_id.as_deref(),
+        error.code = error.code,
+        error.awsRequestId = error.aws_request_id,
+        error.advice = error.advice(),
+        "The notice of {} could not be sent: {error}",
+        report.outcome.as_str()
+    );
+}
+
+/// The early notice on its way, and the chat message after it. It delays no read and no request.
+pub(crate) struct EarlyNotice {
+    task: JoinHandle<Ended>,
+}
+
+/// How an early notice ended, and the chat message that follows it.
+type Ended = (Report, Result<(), CallError>, Option<ChatMessage>);
+
+impl EarlyNotice {
+    /// Sends the early report until `until`, and then its chat message, if there is a chat, until
+    /// `chat_until`.
+    pub(crate) fn start(app: &App, report: Report, until: Instant, chat_until: Instant) -> Self {
+        let (sns, topic, chat) = (app.sns.clone(), app.config.topic.clone(), app.chat.clone());
+        let task = tokio::spawn(async move {
+            let sent = notice(&sns, &topic, &report, until).await;
+            let thread = report.request_id.as_deref().unwrap_or_default();
+            let chat = ChatMessage::start(chat.as_ref(), &report, thread, chat_until);
+            (report, sent, chat)
+        });
+        Self { task }
     }
-    published
+
+    /// Waits for its end, which is logged and counted. Returns the chat message, which is still on
+    /// its way.
+    pub(crate) async fn end(self, progress: &mut Progress) -> Option<ChatMessage> {
+        match self.task.await {
+            Ok((report, Err(error), chat)) => {
+                failed(&report, &error, progress);
+                chat
+            }
+            Ok((_, Ok(()), chat)) => chat,
+            Err(broken) => {
+                progress.notices_failed += 1;
+                error!("The early notice broke off: {broken}");
+                None
+            }
+        }
+    }
 }
 
 /// Publishes the last notice of a run, and the chat message after it. The chat message waits for
