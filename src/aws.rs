@@ -23,7 +23,7 @@ use aws_smithy_async::{rt::sleep::TokioSleep, time::TimeSource};
 
 use crate::{budget::ATTEMPT_LIMIT, config::Endpoints};
 
-pub(crate) use call::{call, call_once};
+pub(crate) use call::{call, call_once, next_page};
 pub use error::{CallError, Cause, Operation};
 pub use kms::{ConnectionState, KeyStore, KeyStoreType};
 

@@ -119,8 +119,8 @@ pub enum Request {
 pub enum Ignored {
     /// The event asks for nothing.
     AsksForNothing(String),
-    /// An alarm that would act is muted, or its actions are suppressed. No further event arrives
-    /// when that ends.
+    /// An alarm that would act is muted, or its actions are suppressed. EventBridge sends no other
+    /// event when that ends.
     Muted(String),
 }
 
@@ -141,7 +141,8 @@ pub struct Trigger {
     /// The kind of trigger.
     #[serde(rename = "type")]
     pub kind: TriggerType,
-    /// Its name: the alarm's, the schedule's, the event's `detail-type`, the SNS topic's ARN.
+    /// Its name: the alarm's, the schedule's, the event's `detail-type`, the call that CloudTrail
+    /// recorded, the SNS topic's ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Its ARN, or the ID of the event or message.

@@ -123,8 +123,8 @@ async fn act(app: &App, event: Event, budget: Budget, origin: &Origin, run: &mut
     }
 }
 
-/// No further event arrives when a mute ends, so a warning says that the function did not act on
-/// this alarm.
+/// EventBridge sends no other event when a mute ends, so a warning says that the function did not
+/// act on this alarm.
 fn ignore(ignored: Ignored, origin: &Origin, progress: &mut Progress) -> Outcome {
     if let Ignored::Muted(why) = &ignored {
         progress.is_muted = true;

@@ -61,6 +61,7 @@ fn failed(report: &Report, error: &CallError, progress: &mut Progress) {
 
 /// The early notice on its way, and the chat message after it. It delays no read and no request.
 pub(crate) struct EarlyNotice {
+    request_id: Option<String>,
     task: JoinHandle<Ended>,
 }
 
@@ -72,13 +73,14 @@ impl EarlyNotice {
     /// `chat_until`.
     pub(crate) fn start(app: &App, report: Report, until: Instant, chat_until: Instant) -> Self {
         let (sns, topic, chat) = (app.sns.clone(), app.config.topic.clone(), app.chat.clone());
+        let request_id = report.request_id.clone();
         let task = tokio::spawn(async move {
             let sent = notice(&sns, &topic, &report, until).await;
             let thread = report.request_id.as_deref().unwrap_or_default();
             let chat = ChatMessage::start(chat.as_ref(), &report, thread, chat_until);
             (report, sent, chat)
         });
-        Self { task }
+        Self { request_id, task }
     }
 
     /// Waits for its end, which is logged and counted. Returns the chat message, which is still on
@@ -92,7 +94,7 @@ impl EarlyNotice {
             Ok((_, Ok(()), chat)) => chat,
             Err(broken) => {
                 progress.notices_failed += 1;
-                error!("The early notice broke off: {broken}");
+                error!(requestId = self.request_id, "The early notice broke off: {broken}");
                 None
             }
         }

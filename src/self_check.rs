@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     app::App,
-    aws::{CallError, Operation, call, retry::persist},
+    aws::{CallError, Operation, call, next_page, retry::persist},
     budget::READS,
     guard::AllowList,
     ids::{AccountRegion, KeyStoreId, TopicArn},
@@ -128,20 +128,23 @@ impl Check<'_> {
             let page = self
                 .ask(async || call(Operation::DescribeCustomKeyStores, self.until, request).await)
                 .await?;
-            let unusable = |wrong| Err(CallError::unusable(Operation::DescribeCustomKeyStores, wrong));
             let Some(entries) = &page.custom_key_stores else {
-                return unusable("the answer has no list of key stores");
+                let wrong = "the answer has no list of key stores";
+                return Err(CallError::unusable(Operation::DescribeCustomKeyStores, wrong));
             };
             ids.extend(
                 entries
                     .iter()
                     .filter_map(|entry| entry.custom_key_store_id().map(str::to_owned)),
             );
-            marker = page.next_marker().map(str::to_owned);
-            match (&marker, page.truncated()) {
-                (Some(_), _) => {}
-                (None, false) => return Ok(ids),
-                (None, true) => return unusable("the list of key stores is cut off"),
+            marker = next_page(
+                Operation::DescribeCustomKeyStores,
+                marker.as_deref(),
+                page.next_marker(),
+                page.truncated(),
+            )?;
+            if marker.is_none() {
+                return Ok(ids);
             }
         }
         Err(CallError::unusable(

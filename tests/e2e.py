@@ -535,7 +535,7 @@ def rejected(cloud, template):
     drill = {"DrillScheduleExpression": "rate(1 day)", "DrillKeyStoreId": ARCHIVE}
     for parameters, why in [
         (nobody, "Nobody would receive the notices"),
-        ({**nobody, "Chat": "true"}, "beside a chat the alarms"),
+        ({**nobody, "Chat": "true"}, "A chat shows no alarms"),
         ({**listed, "AllowedKeyStoreIds": f"*,{PAYMENTS}"}, "must be alone"),
         ({**listed, "AllowedKeyStoreIds": f"{PAYMENTS},payments"}, "AllowedKeyStoreIds"),
         ({**listed, **schedule}, "ScheduleKeyStoreId must be among"),

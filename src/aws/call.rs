@@ -50,6 +50,27 @@ where
     }
 }
 
+/// The marker of the page after `this` one; `None` if it is the last one.
+///
+/// # Errors
+/// [`CallError`] if the list is cut off, or would not end.
+pub(crate) fn next_page(
+    operation: Operation,
+    this: Option<&str>,
+    next: Option<&str>,
+    is_truncated: bool,
+) -> Result<Option<String>, CallError> {
+    match next {
+        Some(_) if next == this => Err(CallError::unusable(
+            operation,
+            "a page of the list names itself as the next",
+        )),
+        Some(next) => Ok(Some(next.to_owned())),
+        None if is_truncated => Err(CallError::unusable(operation, "the list is cut off")),
+        None => Ok(None),
+    }
+}
+
 fn is_of_signature(code: &str) -> bool {
     matches!(
         code,

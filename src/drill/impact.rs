@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    aws::{CallError, Cause, Operation, call, retry::persist},
+    aws::{CallError, Cause, Operation, call, next_page, retry::persist},
     budget::READS,
     ids::KeyStoreId,
     run::{Found, Impact, LastUsed, TopKey},
@@ -81,22 +81,6 @@ struct Search<'a> {
     has_unread_uses: bool,
 }
 
-/// The marker of the page after this one, if there is one.
-fn next(
-    operation: Operation,
-    this: Option<&str>,
-    next: Option<&str>,
-    is_truncated: bool,
-) -> Result<Option<String>, CallError> {
-    match next {
-        // It would be read for ever.
-        Some(_) if next == this => Err(CallError::unusable(operation, "a page names itself as the next")),
-        Some(next) => Ok(Some(next.to_owned())),
-        None if is_truncated => Err(CallError::unusable(operation, "the list is cut off")),
-        None => Ok(None),
-    }
-}
-
 /// What is known of one described key.
 enum Described {
     InStore { key_id: Box<str>, state: String },
@@ -136,7 +120,7 @@ impl Search<'_> {
                     aliases.entry(key.into()).or_default().push(name.into());
                 }
             }
-            marker = next(
+            marker = next_page(
                 Operation::ListAliases,
                 marker.as_deref(),
                 page.next_marker(),
@@ -156,7 +140,7 @@ impl Search<'_> {
             let attempt = async || call(Operation::ListKeys, self.until, request).await;
             let page = persist(READS, self.until, attempt).await?;
             keys.extend(page.keys().iter().filter_map(|key| key.key_id().map(Box::from)));
-            marker = next(
+            marker = next_page(
                 Operation::ListKeys,
                 marker.as_deref(),
                 page.next_marker(),

@@ -223,6 +223,12 @@ impl Alarm {
                 "Group the alarm's query by CustomKeyStoreId: GROUP BY CustomKeyStoreId",
             );
         }
+        if self.expressions.iter().any(Expression::is_grouped) {
+            return Fault::new(
+                "none of its metrics has a dimension CustomKeyStoreId",
+                "Let the alarm watch the query itself, with GROUP BY CustomKeyStoreId",
+            );
+        }
         let wrong = if self.has_metrics {
             "none of its metrics has a dimension CustomKeyStoreId"
         } else {
@@ -246,14 +252,8 @@ impl Alarm {
     /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-alarms.html>).
     /// One that only another expression uses gives the alarm no contributors.
     fn is_grouped(&self) -> bool {
-        let is_grouped = |expression: &Expression| {
-            let upper = expression.text.to_ascii_uppercase();
-            let words = upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-            words.windows(2).any(|pair| pair == ["GROUP", "BY"])
-        };
         let mut watched = self.expressions.iter().filter(|expression| expression.is_watched);
-        watched.any(is_grouped)
+        watched.any(Expression::is_grouped)
     }
 }
 
@@ -262,6 +262,15 @@ struct Expression {
     text: String,
     /// False if only other expressions use its result.
     is_watched: bool,
+}
+
+impl Expression {
+    fn is_grouped(&self) -> bool {
+        let upper = self.text.to_ascii_uppercase();
+        let words = upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        words.windows(2).any(|pair| pair == ["GROUP", "BY"])
+    }
 }
 
 fn expressions(metrics: &[Value], name: &str, is_watched: &str) -> Vec<Expression> {

@@ -82,7 +82,7 @@ impl Advice<'_> {
     fn after_the_cut(&self, who: Option<String>) -> Vec<String> {
         let mut steps = Vec::new();
         if self.origin.trigger.kind == TriggerType::CloudTrail {
-            steps.push(CONNECTED.into());
+            steps.push(self.who(CONNECTED, "ConnectCustomKeyStore"));
         }
         steps.extend(self.stop_the_trigger());
         steps.push(DATA.into());
@@ -123,11 +123,10 @@ impl Advice<'_> {
             return self.after_doubt_under_way(doubt);
         }
         let mut steps = vec![self.by_hand(), self.read_until_disconnected(), DATA.into()];
-        if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
-            steps.push(self.who("whether somebody connected it", "ConnectCustomKeyStore"));
-        }
         if self.progress.is_invalid_state && !self.progress.is_accepted {
             steps.push(self.without_a_disconnect());
+        } else if let Some(ConnectionState::Connected | ConnectionState::Connecting) = self.progress.state() {
+            steps.push(self.who("whether somebody connected it", "ConnectCustomKeyStore"));
         }
         steps.push(self.again(doubt));
         steps
@@ -308,7 +307,10 @@ impl Advice<'_> {
 
     /// Where no event was read, nobody knows whether one asked for a disconnect.
     fn by_hand_if_any(&self) -> String {
-        self.another_by_hand("If a key store must be disconnected now, which this notice does not know")
+        self.another_by_hand(
+            "This notice does not know whether a key store must be disconnected now. If one must, although databases that are encrypted \
+             with its keys can be lost",
+        )
     }
 
     fn find_the_id(&self) -> String {
@@ -330,7 +332,7 @@ impl Advice<'_> {
             Some(KeyStoreType::AwsCloudHsm | KeyStoreType::Unknown(_)) | None => "",
         };
         format!(
-            "If KMS rejects that too and the store stays CONNECTED, {other}disable each of its keys: {}",
+            "If KMS rejects that too and the store is still not DISCONNECTED or DISCONNECTING, {other}disable each of its keys: {}",
             self.commands.disable_key()
         )
     }
@@ -341,7 +343,7 @@ impl Advice<'_> {
         let first = |what: &str| format!("If this was a mistake, first {what}, or it disconnects the store again");
         let rule = |which: &str| {
             format!(
-                "{}. Enable it after the incident. Find its name with {} or with {} and disable it with {}",
+                "{}. Enable it after the incident. Find its name with {} or with {} and disable it: {}",
                 first(&format!("disable {which}")),
                 self.commands.rules(),
                 self.commands.all_rules(),
@@ -407,7 +409,7 @@ const NOW: &str =
     "If the key store must be disconnected now, although databases that are encrypted with its keys can be lost";
 
 /// Somebody has undone a disconnect.
-const CONNECTED: &str = "Find out whether the caller in the field reason was allowed to connect the store. If not, inform your \
+const CONNECTED: &str = "whether the caller in the field reason connected the store, and was allowed to. If not, inform your \
                          security team now: its keys may have worked in between";
 
 /// A panic is nothing that an operator can correct.

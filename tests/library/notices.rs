@@ -746,6 +746,14 @@ fn no_step_is_lost_to_the_runbook() {
         is_under_way: true,
         error: None,
     });
+    let rejected = Progress {
+        is_invalid_state: true,
+        ..progress("EXTERNAL_KEY_STORE", ConnectionState::Connected, 9)
+    };
+    let doubt = Outcome::NotVerified(NotVerified {
+        is_under_way: false,
+        error: None,
+    });
     let disconnected = verified(progress("EXTERNAL_KEY_STORE", ConnectionState::Disconnected, 1));
     let many = drilled(Permission::Denied, &["One.", "Two.", "Three.", "Four."]);
     let found = Outcome::DryRun { has_findings: true };
@@ -754,6 +762,7 @@ fn no_step_is_lost_to_the_runbook() {
         (&disconnected, &Outcome::Disconnected, "Reconnect it"),
         (&under_way, &over, "Wait for the next notice"),
         (&many, &found, "Then repeat the dry run"),
+        (&rejected, &doubt, "Wait for the next notice"),
     ] {
         for (trigger, is_observing) in [
             (origin().trigger, true),

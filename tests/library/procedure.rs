@@ -458,10 +458,7 @@ async fn dry_run_that_cannot_read_the_store_fails() {
 async fn probe_is_left_out_if_the_listing_is_not_whole() {
     for (listing, why) in [
         ("{}", "the answer has no list of key stores"),
-        (
-            r#"{"CustomKeyStores":[],"Truncated":true}"#,
-            "the list of key stores is cut off",
-        ),
+        (r#"{"CustomKeyStores":[],"Truncated":true}"#, "the list is cut off"),
     ] {
         let script = Scripted::by_body(move |operation, body, _| match operation {
             "Publish" => published(),
