@@ -19,8 +19,9 @@
 
 use std::{
     env, fs, io,
+    num::NonZero,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
     sync::mpsc::Receiver,
     thread,
     time::{Duration, Instant},
@@ -31,7 +32,7 @@ use emulator::{
     fault::{Fault, Times as Often},
     function::Function,
     kms::KeyStore,
-    runtime_api::{Delivery, RuntimeApi},
+    runtime_api::{Delivery, RuntimeApi, Taken},
 };
 use serde_json::{Value, json};
 
@@ -174,13 +175,43 @@ impl Drop for Quota {
     }
 }
 
+/// Keeps all processors awake, by loops of the lowest scheduling class, which any other process
+/// interrupts. A virtual machine gives a processor without work back to its host, and waits until
+/// it has it again: eight times in a warm invocation, whatever the function does.
+struct Awake(Vec<Child>);
+
+impl Awake {
+    fn keep() -> Self {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let idle = || {
+            Command::new("chrt")
+                .args(["--idle", "0", "sh", "-c", "while :; do :; done"])
+                .spawn()
+                .expect("chrt, of util-linux")
+        };
+        Self((0..processors).map(|_| idle()).collect())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = (child.kill(), child.wait());
+        }
+    }
+}
+
 /// Milliseconds, sorted.
 #[derive(Default, Clone)]
 struct Times(Vec<f64>);
 
 impl Times {
     fn add(&mut self, time: Duration) {
-        self.0.push(time.as_secs_f64() * 1e3);
+        self.add_milliseconds(time.as_secs_f64() * 1e3);
+    }
+
+    fn add_milliseconds(&mut self, time: f64) {
+        self.0.push(time);
         self.0.sort_by(f64::total_cmp);
     }
 
@@ -220,6 +251,10 @@ struct Figures {
     later: Times,
     /// Event → the invocation's end, one after another without a rest.
     whole: Times,
+    /// The same, on processors that are kept awake.
+    awake: Times,
+    /// The processor time of such an invocation.
+    processor: Times,
     /// KiB, after one invocation.
     peak: u64,
 }
@@ -274,21 +309,20 @@ impl Bench {
         (function, runtime_api)
     }
 
-    /// From the event to the arrival of the request, and to the end of the invocation. Until that
-    /// end this thread sleeps: nothing of the benchmark takes a processor from the function and the
-    /// stand-ins. The function has asked for an event before one is delivered, as with Lambda, so
-    /// that no time of the one before is counted.
+    /// From the event to the arrival of the request, and to the end of the invocation, by the clock
+    /// of the stand-ins: how long this thread takes to wake up is not in it. Until that end it
+    /// sleeps: nothing of the benchmark takes a processor from the function and the stand-ins. The
+    /// function has asked for an event before one is delivered, as with Lambda, so that no time of
+    /// the one before is counted.
     fn invoke(&self, runtime_api: &RuntimeApi, rest: Duration) -> (Duration, Duration) {
         let calls = self.reset();
         thread::sleep(rest);
-        let begun = Instant::now();
         runtime_api.deliver(event());
-        runtime_api.reported(PATIENCE).expect("a report");
-        let ended = begun.elapsed();
+        let Taken { from, to } = runtime_api.ended(PATIENCE).expect("a report");
         runtime_api
             .asked_for_next(PATIENCE)
             .expect("it asks for the next event");
-        (disconnect(&calls) - begun, ended)
+        (disconnect(&calls) - from, to - from)
     }
 
     /// All peers in turn.
@@ -313,6 +347,18 @@ impl Bench {
             for ((_, runtime_api), figures) in &mut running {
                 for _ in 0..TURN {
                     figures.whole.add(self.invoke(runtime_api, Duration::ZERO).1);
+                }
+            }
+        }
+        if conditions.quota.is_none() {
+            let _awake = Awake::keep();
+            for _ in 0..conditions.warm / TURN {
+                for ((function, runtime_api), figures) in &mut running {
+                    for _ in 0..TURN {
+                        let used = processor(function);
+                        figures.awake.add(self.invoke(runtime_api, Duration::ZERO).1);
+                        figures.processor.add_milliseconds(processor(function) - used);
+                    }
                 }
             }
         }
@@ -362,9 +408,9 @@ fn print_main(bench: &Bench, figures: &[Figures]) {
         "\nMedian milliseconds, and in brackets where nine of ten lie: {COLD} cold starts and {RESTED} later events by turns, {WARM} warm invocations in turns of {TURN}.\n"
     );
     println!(
-        "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole warm invocation | peak memory |"
+        "| | process start → Disconnect arrives | first event → Disconnect arrives | later event → Disconnect arrives | whole warm invocation | the same on processors that are awake | its processor time | peak memory |"
     );
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for (peer, figures) in bench.peers.iter().zip(figures) {
         let peak = if peer.is_function {
             format!("{:.1} MiB", figures.peak as f64 / 1024.0)
@@ -372,12 +418,14 @@ fn print_main(bench: &Bench, figures: &[Figures]) {
             "–".into()
         };
         println!(
-            "| {} | {} | {} | {} | {} | {peak} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {peak} |",
             peer.name,
             figures.cold.shown(),
             figures.first.shown(),
             figures.later.shown(),
-            figures.whole.shown()
+            figures.whole.shown(),
+            figures.awake.shown(),
+            figures.processor.shown()
         );
     }
 }
@@ -612,6 +660,16 @@ fn ratios(figures: &[Figures], floor: &Times) -> Vec<Ratio> {
             "warm invocation, of boto3's",
             ours.whole.median() / boto3.whole.median(),
             Some(0.25),
+        ),
+        ratio(
+            "warm invocation on processors that are awake, of boto3's",
+            ours.awake.median() / boto3.awake.median(),
+            None,
+        ),
+        ratio(
+            "processor time of a warm invocation, of boto3's",
+            ours.processor.median() / boto3.processor.median(),
+            None,
         ),
         ratio(
             "warm invocation, of the floor",
