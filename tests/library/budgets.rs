@@ -141,6 +141,9 @@ async fn last_notice_comes_after_the_early_one() {
     let notices = script.notices();
     let told: Vec<_> = notices.iter().map(|notice| &notice["outcome"]).collect();
     assert_eq!(told, ["DISCONNECTING", "DISCONNECTED"]);
+    // A minute after the start, at noon.
+    let early = notices[0]["message"].as_str().unwrap();
+    assert!(early.contains("another notice should follow by 12:01 UTC"), "{early}");
     let sent = script.times("Publish");
     assert!(sent[1] - sent[0] >= slow, "{:?}", sent[1] - sent[0]);
 }

@@ -518,6 +518,23 @@ fn alarm_is_named_by_each_of_its_ways() {
     }
 }
 
+/// Either of its two fields makes a message that of a contributor, and not that of the alarm.
+#[test]
+fn contributor_in_sns_is_known_by_either_field() {
+    let whole = &files()["alarm-sns-contributor"];
+    for field in ["AlarmContributorId", "AlarmContributorAttributes"] {
+        let part = whole.replace(&format!("\\\"{field}\\\""), "\\\"Unknown\\\"");
+        assert_ne!(&part, whole, "{field}");
+        match read(&part).request {
+            Request::Disconnect { key_store, .. } => {
+                assert_eq!((key_store.as_str(), field), (ID, "AlarmContributorId"));
+            }
+            Request::Refuse { error, .. } => assert!(error.wrong.contains("a contributor"), "{}", error.wrong),
+            request @ Request::Ignore { .. } => panic!("{field}: {request:?}"),
+        }
+    }
+}
+
 #[test]
 fn alarm_without_a_key_store_is_advised_a_constant_input() {
     for stem in [
