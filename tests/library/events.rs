@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use disconnect_custom_key_store::{
-    event::{self, Event, Ignored, Request, TriggerType},
+    event::{self, Event, Ignored, Request, Trigger, TriggerType},
     ids::AccountRegion,
 };
 use serde_json::{Value, json};
@@ -515,6 +515,33 @@ fn alarm_is_named_by_each_of_its_ways() {
         assert_eq!(event.trigger.id.as_deref(), Some(arn), "{stem}");
         assert_eq!(event.trigger.is_by_rule, stem.contains("eventbridge"), "{stem}");
         assert!(event.reason.unwrap().starts_with("Threshold Crossed: "), "{stem}");
+    }
+}
+
+#[test]
+fn event_and_message_are_named_by_what_identifies_them() {
+    for (stem, name, id) in [
+        (
+            "eventbridge-custom",
+            "Disconnect Custom Key Store",
+            "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        ),
+        (
+            "sns-direct",
+            "arn:aws:sns:us-east-1:123456789012:alarms",
+            "95df01b4-ee98-5cb9-9903-4c221d41eb5e",
+        ),
+    ] {
+        let Trigger {
+            name: found,
+            id: found_id,
+            ..
+        } = read(&files()[stem]).trigger;
+        assert_eq!(
+            (found.as_deref(), found_id.as_deref()),
+            (Some(name), Some(id)),
+            "{stem}"
+        );
     }
 }
 
