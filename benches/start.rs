@@ -343,24 +343,21 @@ impl Bench {
         let mut running: Vec<_> = functions
             .map(|(peer, figures)| (self.initialised(peer, conditions.quota), figures))
             .collect();
-        for _ in 0..conditions.warm / TURN {
-            for ((_, runtime_api), figures) in &mut running {
-                for _ in 0..TURN {
-                    figures.whole.add(self.invoke(runtime_api, Duration::ZERO).1);
-                }
-            }
-        }
-        if conditions.quota.is_none() {
-            let _awake = Awake::keep();
+        let mut by_turns = |measure: &dyn Fn(&Function, &RuntimeApi, &mut Figures)| {
             for _ in 0..conditions.warm / TURN {
                 for ((function, runtime_api), figures) in &mut running {
-                    for _ in 0..TURN {
-                        let used = processor(function);
-                        figures.awake.add(self.invoke(runtime_api, Duration::ZERO).1);
-                        figures.processor.add_milliseconds(processor(function) - used);
-                    }
+                    (0..TURN).for_each(|_| measure(function, runtime_api, figures));
                 }
             }
+        };
+        by_turns(&|_, runtime_api, figures| figures.whole.add(self.invoke(runtime_api, Duration::ZERO).1));
+        if conditions.quota.is_none() {
+            let _awake = Awake::keep();
+            by_turns(&|function, runtime_api, figures| {
+                let used = processor(function);
+                figures.awake.add(self.invoke(runtime_api, Duration::ZERO).1);
+                figures.processor.add_milliseconds(processor(function) - used);
+            });
         }
         for _ in 0..RESTED.min(conditions.warm) {
             for ((_, runtime_api), figures) in &mut running {

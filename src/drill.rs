@@ -59,10 +59,10 @@ pub(crate) async fn rehearse(
 /// from failure by it.
 fn unknown(state: &ConnectionState) -> Option<String> {
     match state {
-        ConnectionState::Unknown(state) => Some(format!(
+        ConnectionState::Unknown(_) => Some(format!(
             "The function does not know the key store's state ({}), so it is not proved that a real run would work. Advice: read \
              the state with aws kms describe-custom-key-stores.",
-            text::cut(state, 64)
+            text::cut(state.as_str(), 64)
         )),
         ConnectionState::Connected
         | ConnectionState::Connecting

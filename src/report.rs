@@ -251,7 +251,7 @@ impl Report {
                 .map(KeyStoreType::as_str)
                 .map(str::to_owned),
             connection_state: key_store
-                .filter(|store| store.state.is_given())
+                .filter(|store| store.state != ConnectionState::Unknown(None))
                 .map(|store| short(&store.state.to_string())),
             dry_run: origin.dry_run,
             is_final: match stage {

@@ -70,20 +70,11 @@ pub enum ConnectionState {
     Disconnecting,
     /// No key in it can be used. The one state that is success.
     Disconnected,
-    /// A state that this version does not know, or none. Never success.
-    Unknown(String),
+    /// A state that this version does not know, or none if the answer has none. Never success.
+    Unknown(Option<String>),
 }
 
-/// How messages name the state that an answer does not have.
-const NOT_GIVEN: &str = "not given";
-
 impl ConnectionState {
-    /// True if KMS gave one.
-    #[must_use]
-    pub fn is_given(&self) -> bool {
-        self.as_str() != NOT_GIVEN
-    }
-
     /// The state as AWS spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -93,7 +84,8 @@ impl ConnectionState {
             Self::Failed => "FAILED",
             Self::Disconnecting => "DISCONNECTING",
             Self::Disconnected => "DISCONNECTED",
-            Self::Unknown(other) => other,
+            Self::Unknown(Some(other)) => other,
+            Self::Unknown(None) => "not given",
         }
     }
 
@@ -104,7 +96,7 @@ impl ConnectionState {
             "FAILED" => Self::Failed,
             "DISCONNECTING" => Self::Disconnecting,
             "DISCONNECTED" => Self::Disconnected,
-            other => Self::Unknown(text::cut(other, 64)),
+            other => Self::Unknown(Some(text::cut(other, 64))),
         }
     }
 }
@@ -194,7 +186,7 @@ fn key_store(entry: &CustomKeyStoresListEntry) -> KeyStore {
             .custom_key_store_type()
             .map(|kind| KeyStoreType::from_wire(kind.as_str())),
         state: entry.connection_state().map_or_else(
-            || ConnectionState::Unknown(NOT_GIVEN.into()),
+            || ConnectionState::Unknown(None),
             |state| ConnectionState::from_wire(state.as_str()),
         ),
     }

@@ -197,11 +197,11 @@ impl Alarm {
             region: None,
             ..context.own.clone()
         };
-        let places = self.accounts.iter().map(|account| AccountRegion {
+        let mut places = self.accounts.iter().map(|account| AccountRegion {
             account: Some(account.clone()),
             region: None,
         });
-        if let Some(strange) = places.into_iter().find(|place| own.differs_from(place).is_some()) {
+        if let Some(strange) = places.find(|place| own.differs_from(place).is_some()) {
             let fault = Fault::new(
                 "it watches a metric of another account than this function's",
                 "Deploy the function where the key store is, with an alarm there",

@@ -77,11 +77,9 @@ fn key_inside<'a>(inside: &str, object: &'a Object, asks: &dyn Fn(&str) -> bool)
     }
     object.iter().find_map(|(name, value)| {
         if is_of_people(inside, name) {
-            let (name, _) = value
-                .as_object()?
-                .iter()
-                .find(|(name, value)| begins_like(name, DRY_RUN) && says_yes(value))?;
-            return Some(name.as_str());
+            let mut names = value.as_object()?.iter();
+            let yes = names.find(|(name, value)| begins_like(name, DRY_RUN) && says_yes(value));
+            return yes.map(|(name, _)| name.as_str());
         }
         if begins_like(name, DRY_RUN) && !is_false(value) {
             return Some(name.as_str());
@@ -108,8 +106,8 @@ fn named(object: &Object) -> Option<&str> {
     (begins_like(name, DRY_RUN) && says_yes(value)).then_some(name)
 }
 
-/// True if a value asks for a dry run under a name that people choose: a word for yes, or anything
-/// that is not a text. AWS writes only texts there, so a person has written it.
+/// True if a value asks for a dry run under a name that people choose: a word for yes, `true`, a
+/// number, a list or an object. AWS writes only texts there, so a person has written the others.
 fn says_yes(value: &Value) -> bool {
     match value {
         Value::String(text) => ["true", "yes", "on", "1"].contains(&text.trim().to_ascii_lowercase().as_str()),

@@ -11,6 +11,7 @@ use crate::{
 const KEY_STORE_ID: &str = "KEY_STORE_ID";
 
 /// The commands for the account and Region of a key store.
+#[derive(Clone, Copy)]
 pub(super) struct Commands<'a> {
     origin: &'a Origin,
     account: Option<&'a str>,

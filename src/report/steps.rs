@@ -51,11 +51,7 @@ impl Advice<'_> {
                 "If no other notice comes {by}, read ConnectionState: {}",
                 self.commands.read()
             ),
-            format!(
-                "If it is not DISCONNECTED or DISCONNECTING then, disconnect it by hand{}: {}",
-                self.with_a_role(),
-                self.commands.disconnect()
-            ),
+            self.by_hand_if("it is not DISCONNECTED or DISCONNECTING then"),
         ]
     }
 
@@ -174,14 +170,11 @@ impl Advice<'_> {
         match refusal {
             Refusal::Event(invalid) if self.origin.is_trial => vec![invalid.instead.clone()],
             Refusal::Event(invalid) => {
-                let commands = Commands::of(self.origin);
-                let there = Advice {
-                    commands: match &invalid.elsewhere {
-                        Some(place) => commands.at(place),
-                        None => commands,
-                    },
-                    ..*self
+                let commands = match &invalid.elsewhere {
+                    Some(place) => self.commands.at(place),
+                    None => self.commands,
                 };
+                let there = Advice { commands, ..*self };
                 let (by_hand, instead) = (there.by_hand_now(), invalid.instead.clone());
                 match self.origin.trigger.kind {
                     // Most of them come from a person, who can send the right event.
@@ -280,12 +273,16 @@ impl Advice<'_> {
         )
     }
 
-    fn by_hand_if_connected(&self) -> String {
+    fn by_hand_if(&self, needed: &str) -> String {
         format!(
-            "If it becomes CONNECTED or FAILED, disconnect it by hand{}: {}",
+            "If {needed}, disconnect it by hand{}: {}",
             self.with_a_role(),
             self.commands.disconnect()
         )
+    }
+
+    fn by_hand_if_connected(&self) -> String {
+        self.by_hand_if("it becomes CONNECTED or FAILED")
     }
 
     fn by_hand_now(&self) -> String {
@@ -293,13 +290,13 @@ impl Advice<'_> {
             return self.another_by_hand(NOW);
         }
         let role = self.with_a_role();
-        format!("{NOW}, do it by hand{role}: {}", self.commands.disconnect())
+        format!("{NOW}, {ALTHOUGH}, do it by hand{role}: {}", self.commands.disconnect())
     }
 
     /// The step for a store whose ID the reader must find.
     fn another_by_hand(&self, needed: &str) -> String {
         format!(
-            "{needed}, do it by hand{}, and with its ID in place of KEY_STORE_ID: {}",
+            "{needed}, {ALTHOUGH}, do it by hand{}, and with its ID in place of KEY_STORE_ID: {}",
             self.with_a_role(),
             self.commands.disconnect_another()
         )
@@ -307,10 +304,7 @@ impl Advice<'_> {
 
     /// Where no event was read, nobody knows whether one asked for a disconnect.
     fn by_hand_if_any(&self) -> String {
-        self.another_by_hand(
-            "This notice does not know whether a key store must be disconnected now. If one must, although databases that are encrypted \
-             with its keys can be lost",
-        )
+        self.another_by_hand("This notice does not know whether a key store must be disconnected now. If one must")
     }
 
     fn find_the_id(&self) -> String {
@@ -405,8 +399,10 @@ impl Advice<'_> {
 }
 
 /// The condition of a step for a store that the function did not try to disconnect.
-const NOW: &str =
-    "If the key store must be disconnected now, although databases that are encrypted with its keys can be lost";
+const NOW: &str = "If the key store must be disconnected now";
+
+/// The price of it, where somebody has yet to decide.
+const ALTHOUGH: &str = "although databases that are encrypted with its keys can be lost";
 
 /// Somebody has undone a disconnect.
 const CONNECTED: &str = "whether the caller in the field reason connected the store, and was allowed to. If not, inform your \

@@ -139,8 +139,8 @@ async fn last_notice_comes_after_the_early_one() {
     let (ended, _) = run(&script, Duration::from_secs(60)).await;
     assert_eq!(ended.unwrap().outcome.as_str(), "DISCONNECTED");
     let notices = script.notices();
-    let told: Vec<_> = notices.iter().map(|notice| &notice["outcome"]).collect();
-    assert_eq!(told, ["DISCONNECTING", "DISCONNECTED"]);
+    let outcomes: Vec<_> = notices.iter().map(|notice| &notice["outcome"]).collect();
+    assert_eq!(outcomes, ["DISCONNECTING", "DISCONNECTED"]);
     // A minute after the start, at noon.
     let early = notices[0]["message"].as_str().unwrap();
     assert!(early.contains("another notice should follow by 12:01 UTC"), "{early}");

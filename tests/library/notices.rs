@@ -288,7 +288,7 @@ fn dry_run_says_what_each_state_means_for_the_keys() {
         ),
         (ConnectionState::Failed, format!("has the state FAILED, {unknown}")),
         (
-            ConnectionState::Unknown("PAUSED".into()),
+            ConnectionState::Unknown(Some("PAUSED".into())),
             "has the state PAUSED, in which it is not known whether its keys work, and a real run would ask KMS to disconnect it"
                 .into(),
         ),
@@ -331,7 +331,7 @@ fn store_that_is_not_found_and_read_has_its_state_in_the_message() {
 /// What an answer does not have is left out.
 #[test]
 fn state_that_kms_did_not_give_is_no_field() {
-    let read = progress("AWS_CLOUDHSM", ConnectionState::Unknown("not given".into()), 1);
+    let read = progress("AWS_CLOUDHSM", ConnectionState::Unknown(None), 1);
     let over = Outcome::NotVerified(NotVerified {
         error: None,
         is_under_way: false,

@@ -8,7 +8,9 @@ use std::{
 use crate::double::{
     CHAT, ID, Scripted, Step, TOPIC, accepted, config, invocation, kms_error, published, rejected, state,
 };
-use disconnect_custom_key_store::{app::App, budget::ACT_LIMIT, error::Error, handler::handle, report::Report};
+use disconnect_custom_key_store::{
+    app::App, budget::ACT_LIMIT, error::Error, handler::handle, report::Report, run::Invocation,
+};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -427,6 +429,15 @@ async fn unanswered_disconnect_is_read_before_it_is_a_failure() {
     assert_eq!(scripted(&script).await.unwrap().outcome.as_str(), "DISCONNECTED");
 }
 
+/// The plain event as a dry run.
+fn drill(timeout: Duration) -> Invocation {
+    let payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#);
+    Invocation {
+        payload: payload.as_str().into(),
+        ..invocation(timeout)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn dry_run_that_cannot_read_the_store_fails() {
     for (code, kind) in [
@@ -437,11 +448,7 @@ async fn dry_run_that_cannot_read_the_store_fails() {
             "Publish" => published(),
             _ => kms_error(code),
         });
-        let mut drill = invocation(TIMEOUT);
-        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
-            .as_str()
-            .into();
-        let error = handle(&script.app(), drill).await.unwrap_err();
+        let error = handle(&script.app(), drill(TIMEOUT)).await.unwrap_err();
         assert_eq!(error.error_type.as_str(), kind);
         assert_eq!(script.count("DisconnectCustomKeyStore"), 0);
         let notice = script.notices().pop().unwrap();
@@ -466,11 +473,7 @@ async fn probe_is_left_out_if_the_listing_is_not_whole() {
             "DescribeCustomKeyStores" => Step::Answer(200, listing.into()),
             _ => kms_error("AccessDeniedException"),
         });
-        let mut drill = invocation(TIMEOUT);
-        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
-            .as_str()
-            .into();
-        let report = handle(&script.app(), drill).await.unwrap();
+        let report = handle(&script.app(), drill(TIMEOUT)).await.unwrap();
         assert_eq!(script.count("DisconnectCustomKeyStore"), 0, "{listing}");
         let findings = report.findings.concat();
         assert!(
@@ -496,11 +499,7 @@ async fn impact_of_a_listing_that_is_cut_off_is_not_complete() {
             "ListAliases" => Step::Answer(200, r#"{"Aliases":[]}"#.into()),
             _ => kms_error("CustomKeyStoreNotFoundException"),
         });
-        let mut drill = invocation(TIMEOUT);
-        drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
-            .as_str()
-            .into();
-        let impact = handle(&script.app(), drill).await.unwrap().impact.unwrap();
+        let impact = handle(&script.app(), drill(TIMEOUT)).await.unwrap().impact.unwrap();
         assert_eq!(
             (impact.complete, impact.gaps.len()),
             (false, 1),
@@ -517,12 +516,10 @@ async fn dry_run_waits_for_its_read_as_long_as_a_run_asks() {
         "Publish" => published(),
         _ => kms_error("KMSInternalException"),
     });
-    let mut drill = invocation(Duration::from_secs(900));
-    drill.payload = format!(r#"{{"CustomKeyStoreId":"{ID}","DryRun":true}}"#)
-        .as_str()
-        .into();
     let begun = tokio::time::Instant::now();
-    let error = handle(&script.app(), drill).await.unwrap_err();
+    let error = handle(&script.app(), drill(Duration::from_secs(900)))
+        .await
+        .unwrap_err();
     assert_eq!(error.error_type.as_str(), "KmsUnavailable");
     let took = begun.elapsed();
     assert!((ACT_LIMIT * 9 / 10..ACT_LIMIT * 11 / 10).contains(&took), "{took:?}");

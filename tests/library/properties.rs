@@ -285,7 +285,7 @@ fn any_report() -> impl Strategy<Value = Report> {
     let store = (option::of(long_text()), long_text()).prop_map(|(name, state)| KeyStore {
         name,
         kind: None,
-        state: ConnectionState::Unknown(state),
+        state: ConnectionState::Unknown(Some(state)),
     });
     let origin = (
         option::of(long_text()),
